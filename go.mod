@@ -1,0 +1,3 @@
+module github.com/anji-platform/anji
+
+go 1.26
