@@ -31,6 +31,7 @@ type LineSplit struct {
 // StagePay is what one stage of the plan decided.
 type StagePay struct {
 	Stage      *Stage
+	Fund       *Fund     // nil when an account paid
 	Base       money.Fen // what the stage looked at
 	Deductible money.Fen // borne by the person before the stage pays
 	Payable    money.Fen // what the limits would still have allowed; money.Max without limits

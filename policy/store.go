@@ -2,43 +2,23 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/anji-platform/anji/civil"
 )
 
 // Store holds the packages of all regions. It is immutable after Load and may
 // be used by many goroutines.
-type Store struct{ regions map[string][]*Package }
-
-// Package is one version of one region's policy, compiled. It is immutable.
-type Package struct {
-	Region  string     // six digits
-	Name    string     // name of the region, in Chinese
-	Version string     // the package's own version
-	From    civil.Date // first day it holds
-	To      civil.Date // last day it holds; zero: open
-}
-
-// Plan is a benefit plan of a package (待遇方案).
-type Plan struct {
-	ID    string
-	Title string // in Chinese
-}
-
-// Stage is one stage of payment (支付环节).
-type Stage struct {
-	ID    string
-	Title string // in Chinese
-	Fund  *Fund
-}
-
-// Fund is a fund that pays (基金).
-type Fund struct {
-	ID       string
-	Title    string // in Chinese
-	Category Category
-	Code     string // fund_pay_type of the national interface, e.g. 310100
+type Store struct {
+	regions  map[string][]*Package // by date
+	codes    []string              // sorted
+	classes  []string              // by bit
+	classBit map[string]ClassSet
+	warnings LoadErrors
 }
 
 // InputError says what is wrong with a case: which field, what it holds, and
@@ -49,39 +29,251 @@ type InputError struct {
 	Want  string // in Chinese
 }
 
-func (e *InputError) Error() string { return e.Field + " = " + e.Value + ": " + e.Want }
+func (e *InputError) Error() string {
+	if e.Value == "" {
+		return e.Field + "：" + e.Want
+	}
+	return fmt.Sprintf("%s 为 %q：%s", e.Field, e.Value, e.Want)
+}
 
-// Load reads every package below the root of fsys. It reports every error of
-// every file, each with file:line:column.
-func Load(fsys fs.FS) (*Store, error) { return nil, errors.New("in the making") }
+// Load reads every package in fsys: the files REGION/*.yaml. It reports every
+// error of every file, as LoadErrors with file, line and column.
+func Load(fsys fs.FS) (*Store, error) {
+	names, err := fs.Glob(fsys, "*/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, errors.New("no package found: a package is a file REGION/FROM.yaml, such as 990100/2025-01-01.yaml")
+	}
+	files := make([]file, 0, len(names))
+	for _, n := range names {
+		data, err := readBounded(fsys, n)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{n, data})
+	}
+	return load(files)
+}
+
+func readBounded(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, LoadErrors{{File: name, Line: 1, Col: 1, Message: fmt.Sprintf("the file is %d bytes long; at most %d are allowed", info.Size(), maxFile)}}
+	}
+	return fs.ReadFile(fsys, name)
+}
+
+type file struct {
+	name string
+	data []byte
+}
+
+// LoadFile compiles one package from its text, with the packages of base to
+// inherit from. base may be nil.
+func LoadFile(name string, data []byte, base *Store) (*Store, error) {
+	var files []file
+	if base != nil {
+		for _, code := range base.codes {
+			for _, p := range base.regions[code] {
+				if strings.HasPrefix(code, "000000") && path.Base(p.File) != path.Base(name) {
+					files = append(files, file{p.File, p.text})
+				}
+			}
+		}
+	}
+	return load(append(files, file{name, data}))
+}
+
+func load(files []file) (*Store, error) {
+	s := &Store{regions: map[string][]*Package{}, classBit: map[string]ClassSet{}}
+	type work struct {
+		b    *builder
+		root *yamlNode
+	}
+	var todo []work
+	var errs LoadErrors
+	for _, f := range files {
+		b := &builder{faults: faults{file: f.name}, pkg: &Package{File: f.name, text: f.data}}
+		root := b.readYAML(f.data)
+		if root == nil || !b.check(root, packageShape, "package") {
+			errs = append(errs, b.errs...)
+			continue
+		}
+		b.allowed = map[string]ClassSet{}
+		for _, c := range b.header(root) {
+			if s.classBit[c] == 0 {
+				if len(s.classes) == 60 {
+					b.node(root, "the packages name more than 60 classes of persons")
+					break
+				}
+				s.classBit[c] = 1 << len(s.classes)
+				s.classes = append(s.classes, c)
+			}
+			b.allowed[c] = s.classBit[c]
+			b.pkg.classes |= s.classBit[c]
+		}
+		if dir := path.Dir(f.name); dir != "." && path.Base(dir) != b.pkg.Region && regionPattern.MatchString(path.Base(dir)) {
+			b.node(get(root, "region"), "region is %q, but the file is in the folder %s", b.pkg.Region, dir)
+		}
+		todo = append(todo, work{b, root})
+	}
+	// Inherited packages are compiled first.
+	slices.SortStableFunc(todo, func(a, b work) int {
+		return strings.Compare(rank(a.b.pkg)+a.b.pkg.Region+a.b.pkg.From.String(), rank(b.b.pkg)+b.b.pkg.Region+b.b.pkg.From.String())
+	})
+	for _, w := range todo {
+		p := w.b.pkg
+		if p.Inherits != "" {
+			w.b.inherit(s, w.root)
+		}
+		w.b.build(w.root)
+		errs = append(errs, w.b.errs...)
+		s.warnings = append(s.warnings, w.b.warnings...)
+		if len(w.b.errs) == 0 {
+			s.regions[p.Region] = append(s.regions[p.Region], p)
+		}
+	}
+	for code, ps := range s.regions {
+		s.codes = append(s.codes, code)
+		errs = append(errs, datesOverlap(ps)...)
+	}
+	slices.Sort(s.codes)
+	sortFaults(s.warnings)
+	if len(errs) > 0 {
+		sortFaults(errs)
+		return nil, errs
+	}
+	return s, nil
+}
+
+func rank(p *Package) string {
+	if p.Inherits == "" {
+		return "0"
+	}
+	return "1"
+}
+
+func (b *builder) inherit(s *Store, root *yamlNode) {
+	n := get(root, "inherits")
+	base := s.find(b.pkg.Inherits, b.pkg.From)
+	switch {
+	case base == nil:
+		b.node(n, "inherits %s: there is no package of that region that holds on %s", show(n), b.pkg.From)
+	case base.Inherits != "":
+		b.node(n, "inherits %s, which inherits itself; only one level is allowed", show(n))
+	default:
+		b.pkg.base = base
+		for i, c := range s.classes {
+			if base.classes&(1<<i) != 0 {
+				b.allowed[c] = 1 << i
+			}
+		}
+	}
+}
+
+func datesOverlap(ps []*Package) (errs LoadErrors) {
+	slices.SortStableFunc(ps, func(a, b *Package) int { return int(a.From) - int(b.From) })
+	for i := 1; i < len(ps); i++ {
+		a, b := ps[i-1], ps[i]
+		if a.From == b.From || a.To != 0 && a.To >= b.From {
+			errs = append(errs, &LoadError{b.File, b.fromLine, b.fromCol,
+				fmt.Sprintf("from %s overlaps %s, which holds from %s to %s", b.From, a.File, a.From, orOpen(a.To))})
+		}
+	}
+	return errs
+}
+
+func orOpen(d civil.Date) string {
+	if d == 0 {
+		return "the next version"
+	}
+	return d.String()
+}
+
+// Warnings are the faults that do not keep packages from loading: what is
+// declared and never used.
+func (s *Store) Warnings() LoadErrors { return s.warnings }
+
+// Regions lists the region codes of the store, without the nation's.
+func (s *Store) Regions() []string {
+	var out []string
+	for _, c := range s.codes {
+		if c != "000000" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Versions lists the packages of a region, oldest first.
+func (s *Store) Versions(region string) []*Package { return s.regions[region] }
+
+// find returns the package of the region that holds on the day, or nil.
+func (s *Store) find(region string, day civil.Date) *Package {
+	ps := s.regions[region]
+	for i := len(ps) - 1; i >= 0; i-- {
+		if p := ps[i]; p.From <= day {
+			if p.To != 0 && p.To < day {
+				return nil
+			}
+			return p
+		}
+	}
+	return nil
+}
 
 // At returns the package of the region that holds on the day, or an
 // *InputError.
-func (s *Store) At(region string, day civil.Date) (*Package, error) { return nil, nil }
+func (s *Store) At(region string, day civil.Date) (*Package, error) {
+	if p := s.find(region, day); p != nil {
+		return p, nil
+	}
+	ps := s.regions[region]
+	if len(ps) == 0 {
+		return nil, &InputError{Field: "region", Value: region, Want: "没有这个统筹区的政策包；现有 " + strings.Join(s.Regions(), "、")}
+	}
+	var spans []string
+	for _, p := range ps {
+		to := "今"
+		if p.To != 0 {
+			to = p.To.String()
+		}
+		spans = append(spans, p.From.String()+" 至 "+to)
+	}
+	return nil, &InputError{Field: "date", Value: day.String(), Want: region + " 在这一天没有政策包；现有 " + strings.Join(spans, "、")}
+}
+
+// packageOf returns the package that decides the case.
+func (s *Store) packageOf(c *Case) (*Package, error) {
+	p, err := s.At(c.Region, c.Date)
+	if err == nil && p.rulesByStart && c.Admitted != 0 && c.Admitted != c.Date {
+		return s.At(c.Region, c.Admitted)
+	}
+	return p, err
+}
 
 // Class returns the set of the one class of persons with that name, and
 // whether the store knows it.
-func (s *Store) Class(name string) (ClassSet, bool) { return 0, false }
+func (s *Store) Class(name string) (ClassSet, bool) {
+	set, ok := s.classBit[name]
+	return set, ok
+}
+
+// Classes lists the names of all classes of persons that the store knows.
+func (s *Store) Classes() []string { return slices.Clone(s.classes) }
 
 // ClassNames lists the names of the classes in the set.
-func (s *Store) ClassNames(set ClassSet) []string { return nil }
-
-// Settle decides the case under the package of its region and day. It writes
-// r whole (r.Lines is reused if it has room) and, if t is not nil, the steps
-// of the explanation. The only errors are *InputError. Settle is pure: no
-// clock, no I/O, no randomness.
-func (s *Store) Settle(c *Case, r *Result, t *Trace) error { return nil }
-
-// SplitLine divides one line as the package's scope rules say, before any
-// settlement: what 2204 and 2301 answer for each fee line.
-func (s *Store) SplitLine(c *Case, l *Line) (LineSplit, error) { return LineSplit{}, nil }
-
-// Accumulators names the accumulators of the package, by slot.
-func (p *Package) Accumulators() []string { return nil }
-
-// BenefitYear returns the first and last day of the benefit year (待遇年度)
-// that holds day.
-func (p *Package) BenefitYear(day civil.Date) (from, to civil.Date) { return 0, 0 }
-
-// FactSlot returns the slot of a fact the package declares, or -1.
-func (p *Package) FactSlot(name string) int { return -1 }
+func (s *Store) ClassNames(set ClassSet) []string {
+	var out []string
+	for i, c := range s.classes {
+		if set&(1<<i) != 0 {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,44 @@
+// Command anji is the whole of Anji in one binary.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"context"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cmd := root()
+	cmd.SetContext(ctx)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return
+	}
+	code := 1
+	if e, ok := err.(exitError); ok {
+		code = e.code
+		err = e.err
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "anji:", err)
+	}
+	os.Exit(code)
+}
+
+// exitError carries an exit status; err may be nil when all was said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
