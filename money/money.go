@@ -121,7 +121,7 @@ func decimalsOrNumber[T string | []byte](rest T) error {
 func (a Fen) Mul(r Rate) Fen {
 	x, y := int64(a), int64(r)
 	if uint64(x) < 1<<36 && uint64(y) <= uint64(One) {
-		return Fen((x*y + int64(One)/2) / int64(One))
+		return Fen((uint64(x)*uint64(y) + uint64(One)/2) / uint64(One))
 	}
 	return mulSlow(x, y)
 }

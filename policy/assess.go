@@ -77,7 +77,7 @@ func (s *Store) Assess(kind AssessmentKind, c *Case) ([]Assessed, error) {
 	}
 	var f frame
 	p.enterCase(&f, c)
-	p.enterFacets(&f)
+	p.enterFacets(&f, false)
 	var out []Assessed
 	for _, a := range p.assessments {
 		if a.Kind != kind || !matches(a.match, &f) || a.when.kind != valAbsent && a.when.get(&f) == 0 {

@@ -14,7 +14,7 @@ const maxCells = 4096
 func (b *builder) parameters(n *yaml.Node) {
 	b.phase = phaseParams
 	each(n, func(k, v *yaml.Node) {
-		p := &param{name: k.Value, title: str(v, "title"), unit: str(v, "unit"), note: str(v, "note"), sources: b.sourcesOf(v), line: k.Line, col: k.Column,
+		p := &param{column: noColumn, name: k.Value, title: str(v, "title"), unit: str(v, "unit"), note: str(v, "note"), sources: b.sourcesOf(v), line: k.Line, col: k.Column,
 			typ: map[string]valueType{"yuan": tyMoney, "ratio": tyRate, "count": tyCount}[str(v, "unit")]}
 		one, by, tab := get(v, "value"), get(v, "by"), get(v, "values")
 		switch {
@@ -85,7 +85,7 @@ func (b *builder) dims(p *param, by *yaml.Node) {
 	stride := size
 	for _, s := range syms {
 		stride /= int64(len(s.dom.values))
-		p.dims = append(p.dims, dim{sym: s, stride: stride})
+		p.dims = append(p.dims, dim{sym: s, stride: stride, slot: uint8(s.slot)})
 	}
 	p.cells, p.progs = make([]int64, size), make([]val, size)
 	for i := range p.cells {
@@ -247,8 +247,20 @@ func (b *builder) scope(n *yaml.Node) {
 	b.pkg.scopeSources = b.sourcesOf(n)
 	if v := get(n, "class_b_first_pay"); v != nil {
 		b.pkg.scopeFirstPay = b.value(v, tyRate, "class_b_first_pay")
-		switch b.pkg.scopeFirstPay.kind {
-		case valConst, valUnknown, valParam:
+		switch q := b.pkg.scopeFirstPay; q.kind {
+		case valConst, valUnknown:
+		case valParam:
+			for _, d := range q.p.dims {
+				if d.sym.slot >= slotFacets {
+					b.node(v, "class_b_first_pay is by %s; another region's catalogue cannot know this package's facets", d.sym.name)
+				}
+			}
+			for _, c := range q.p.cells {
+				if c == codeCell {
+					b.node(v, "class_b_first_pay: the parameter %s depends on the case; only a plain ratio or table is allowed", q.p.name)
+					break
+				}
+			}
 		default:
 			b.node(v, "class_b_first_pay must be a ratio, the name of a parameter, or unknown")
 		}
@@ -393,7 +405,7 @@ func (b *builder) readBands(s *Stage, k, v *yaml.Node) {
 		return
 	case ratio != nil:
 		s.bands.measureBase = false
-		s.list = []band{{over: val{kind: valConst}, upto: val{kind: valAbsent}, ratio: b.value(ratio, tyRate, "ratio"), line: ratio.Line, col: ratio.Column}}
+		s.list = []band{{over: constant(0, tyMoney), upto: val{kind: valAbsent}, ratio: b.value(ratio, tyRate, "ratio"), line: ratio.Line, col: ratio.Column}}
 		return
 	}
 	s.bands.banded = true

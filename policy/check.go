@@ -21,6 +21,9 @@ func (b *builder) checkPackage() {
 		}
 	}
 	b.buildChooser()
+	p.guard = guardOf(p.rules)
+	b.markSettling()
+	b.buildFlat()
 	b.checkUnused()
 }
 

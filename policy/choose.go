@@ -17,7 +17,7 @@ func (p *Package) choose(f *frame) *Plan {
 	}
 	i := int64(0)
 	for k := range c.dims {
-		i += f.s[c.dims[k].sym.slot] * c.dims[k].stride
+		i += f.s[c.dims[k].slot] * c.dims[k].stride
 	}
 	if n := c.table[i]; n > 0 {
 		return p.plans[n-1]
@@ -39,7 +39,7 @@ func (b *builder) buildChooser() {
 				known = known || d.sym == k.sym
 			}
 			if !known {
-				dims = append(dims, dim{sym: k.sym})
+				dims = append(dims, dim{sym: k.sym, slot: uint8(k.sym.slot)})
 				size *= int64(len(k.sym.dom.values))
 				if size > maxCombinations {
 					b.at(pl.line, pl.col, "the plans match by so many categories that there are more than %d combinations; use fewer or smaller facets", maxCombinations)
@@ -115,4 +115,140 @@ func combination(dims []dim, i int64) string {
 		return "every case"
 	}
 	return strings.Join(out, " ")
+}
+
+// ruleGuard tells in a few tests that no rule can apply, which is so for
+// nearly every case.
+type ruleGuard struct {
+	always bool // some rule has no simple necessary condition
+	tests  []slotTest
+}
+
+type slotTest struct {
+	slot uint8
+	mask int64
+}
+
+func (g *ruleGuard) mayApply(f *frame) bool {
+	for _, t := range g.tests {
+		if t.mask>>uint(f.s[t.slot]&63)&1 != 0 {
+			return true
+		}
+	}
+	return g.always
+}
+
+func guardOf(rules []*rule) (g ruleGuard) {
+	for _, r := range rules {
+		t, ok := necessary(&r.when)
+		if !ok {
+			return ruleGuard{always: true}
+		}
+		found := false
+		for i := range g.tests {
+			if g.tests[i].slot == t.slot {
+				g.tests[i].mask |= t.mask
+				found = true
+			}
+		}
+		if !found {
+			g.tests = append(g.tests, t)
+		}
+	}
+	return g
+}
+
+// necessary finds a test of one slot that must hold for v to hold.
+func necessary(v *val) (slotTest, bool) {
+	switch v.kind {
+	case valIn:
+		return slotTest{v.slot, v.c}, true
+	case valSlot:
+		return slotTest{v.slot, ^int64(1)}, v.typ == tyBool
+	case valNot:
+		return slotTest{v.x.slot, 1}, v.x.kind == valSlot && v.x.typ == tyBool
+	case valAnd:
+		if t, ok := necessary(v.x); ok {
+			return t, true
+		}
+		return necessary(v.y)
+	}
+	return slotTest{}, false
+}
+
+// markSettling marks the facets that a settlement can depend on.
+func (b *builder) markSettling() {
+	seen := map[*param]bool{}
+	var ofSymbol func(*symbol)
+	var ofParam func(*param)
+	var ofExpr func(*expr)
+	ofSymbol = func(s *symbol) {
+		for _, ft := range b.pkg.facets {
+			if ft.sym == s && !ft.settles {
+				ft.settles = true
+				for i := range ft.whens {
+					ofExpr(ft.whens[i].src)
+				}
+			}
+		}
+	}
+	ofParam = func(p *param) {
+		if p == nil || seen[p] {
+			return
+		}
+		seen[p] = true
+		for _, d := range p.dims {
+			ofSymbol(d.sym)
+		}
+		for i := range p.progs {
+			ofExpr(p.progs[i].src)
+		}
+	}
+	ofExpr = func(e *expr) {
+		if e == nil {
+			return
+		}
+		if e.op == "symbol" {
+			if e.sym.kind == symParam {
+				ofParam(e.sym.param)
+			} else {
+				ofSymbol(e.sym)
+			}
+		}
+		for _, a := range e.args {
+			ofExpr(a)
+		}
+	}
+	for _, pl := range b.pkg.plans {
+		for _, k := range pl.match {
+			ofSymbol(k.sym)
+		}
+	}
+	for _, s := range b.pkg.stages {
+		for _, v := range s.values() {
+			ofExpr(v.src)
+			ofParam(v.p)
+		}
+	}
+}
+
+// values are all values of the stage, in the order of evaluation.
+func (s *Stage) values() []*val {
+	out := []*val{&s.when, &s.base, &s.bands.threshold}
+	if s.ded != nil {
+		out = append(out, &s.ded.amount)
+		for i := range s.ded.within {
+			out = append(out, &s.ded.within[i].amount)
+		}
+	}
+	for i := range s.list {
+		out = append(out, &s.list[i].over, &s.list[i].upto, &s.list[i].ratio)
+	}
+	if s.floor != nil {
+		out = append(out, &s.floor.base, &s.floor.ratio)
+	}
+	for i := range s.limits {
+		out = append(out, &s.limits[i].amount)
+	}
+	return out
 }

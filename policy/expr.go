@@ -212,8 +212,8 @@ func (p *parser) comparison() *expr {
 
 func (p *parser) in(e *expr, pos int) *expr {
 	p.expect("[")
-	if e.typ != tyEnum {
-		failAt(e.pos, "in needs a category on its left, not %s", e.typ)
+	if e.typ != tyEnum || e.op != "symbol" {
+		failAt(e.pos, "in needs the name of a category on its left")
 	}
 	var mask uint64
 	for {

@@ -239,6 +239,7 @@ func (b *builder) build(n *yaml.Node) {
 	b.phase = phaseParams
 	b.readAssessments(get(n, "assessments"))
 	b.checkPackage()
+	p.accNames = p.Accumulators()
 }
 
 func (b *builder) documents(n *yaml.Node) {
@@ -480,12 +481,15 @@ func (b *builder) value(n *yaml.Node, typ valueType, what string) val {
 	if n.Value == "unknown" {
 		return val{kind: valUnknown, typ: typ, p: &param{name: what, title: what, line: n.Line, col: n.Column}}
 	}
+	if n.Value == "unlimited" && typ == tyMoney {
+		return constant(unlimited, typ)
+	}
 	num, err := literal(n.Value, typ)
 	if err != nil {
 		b.node(n, "%s is %s; %v", what, show(n), err)
-		return val{kind: valConst, typ: typ, bad: true}
+		return val{kind: valConst, slot: zeroSlot, typ: typ, bad: true}
 	}
-	return val{kind: valConst, c: num, typ: typ}
+	return constant(num, typ)
 }
 
 func literal(s string, typ valueType) (int64, error) {
@@ -531,7 +535,7 @@ func (b *builder) expression(n *yaml.Node, src string, offset int, typ valueType
 			line, col = n.Line+1, 1
 		}
 		b.at(line, col, "%s: %v", what, err)
-		return val{kind: valConst, typ: typ, bad: true}
+		return val{kind: valConst, slot: zeroSlot, typ: typ, bad: true}
 	}
 	e, err := parseExpr(src, b)
 	if err != nil {

@@ -34,6 +34,7 @@ type Package struct {
 	params            []*param
 	paramByName       map[string]*param
 	accumulators      []accumulator
+	accNames          []string
 	funds             []*Fund
 	scopeFirstPay     val
 	scopeSources      []*Source
@@ -43,6 +44,8 @@ type Package struct {
 	assessments       []*Assessment
 	diseases          *domain
 	chooser           chooser
+	guard             ruleGuard
+	flat              flatTable
 	base              *Package // the inherited package that holds on From
 	text              []byte
 	line, col         int
@@ -80,6 +83,7 @@ type facet struct {
 	whens       []val // one by value in order; the result is dom's index by target
 	target      []int64
 	otherwise   int64 // -1: none
+	settles     bool  // a plan depends on it
 	sources     []*Source
 	sym         *symbol
 	line, col   int
@@ -244,6 +248,9 @@ func (p *Package) Plans() []*Plan { return p.plans }
 
 // Accumulators names the accumulators of the package, by slot.
 func (p *Package) Accumulators() []string {
+	if len(p.accNames) == len(p.accumulators) {
+		return p.accNames
+	}
 	out := make([]string, len(p.accumulators))
 	for i, a := range p.accumulators {
 		out[i] = a.name

@@ -42,70 +42,38 @@ const (
 	slotAccumulators
 	slotFacts  = slotAccumulators + MaxAccumulators
 	slotFacets = slotFacts + MaxFacts
-	maxFacets  = 16
+	maxFacets  = 12
 	slotStages = slotFacets + maxFacets
-	maxOutputs = 24 // quantities of stages that expressions refer to
-	slotTemps  = slotStages + maxOutputs
-	maxTemps   = 20
-	frameSize  = slotTemps + maxTemps
+	maxOutputs = 16            // quantities of stages that expressions refer to
+	frameSize  = 128           // a power of two, more than slotStages + maxOutputs
+	zeroSlot   = frameSize - 1 // always 0
 )
 
 type frame struct {
-	s        [frameSize]int64
-	present  uint32 // facts given; bit birthBit: birth is known
-	unknown  *param // a parameter whose figure is not known was needed
-	missing  int    // 1 + the guard bit of a fact that was needed and not given
-	disabled bool
+	s       [frameSize]int64
+	row     []int64 // of the flat table, once the case is classified
+	present uint32  // facts given; bit birthBit: birth is known
+	unknown *param  // a parameter whose figure is not known was needed
+	missing int     // 1 + the guard bit of a fact that was needed and not given
 }
 
 const birthBit = MaxFacts
 
-type opcode uint8
-
-const (
-	opConst opcode = iota
-	opMove
-	opGuard // fail unless the fact with bit imm is given
-	opParam
-	opAdd
-	opSub
-	opNeg
-	opMul   // × count
-	opMulR  // × rate
-	opMulRR // rate × rate
-	opDiv   // ÷ count, half up
-	opDivI  // count ÷ count, towards zero
-	opRatio // amount ÷ amount
-	opEq
-	opNe
-	opLt
-	opLe
-	opMin
-	opMax
-	opNot
-	opHas
-	opIn
-	opJump
-	opJumpFalse
-)
-
-type op struct {
-	code      opcode
-	dst, a, b uint8
-	imm       int64
-	p         *param
-}
-
-// val is a compiled value: a constant, a slot, a parameter or a program.
+// val is a compiled value: a constant, a slot of the frame, a parameter, or
+// an operation on other values. It is evaluated by walking the tree, which is
+// as deep as the expression was written (at most maxNesting) and has no calls
+// out of this file.
 type val struct {
 	kind valKind
 	slot uint8
+	typ  valueType
+	bad  bool // could not be read; the fault is reported
 	c    int64
 	p    *param
-	code []op
-	typ  valueType
+	x    *val
+	y    *val
+	z    *val
 	src  *expr // nil for a plain literal
-	bad  bool  // could not be read; the fault is reported
 }
 
 type valKind uint8
@@ -114,9 +82,31 @@ const (
 	valConst valKind = iota
 	valSlot
 	valParam
-	valCode
+	valColumn // a parameter, in the row of the flat table
 	valUnknown
 	valAbsent
+	valGuard // slot, once the fact with bit c is known to be given
+	valIn    // slot is one of the values in the mask c
+	valHas   // the person has the class c
+	valAny   // the person has one of the classes of c
+	valNot
+	valAnd
+	valOr
+	valCond
+	valEq
+	valNe
+	valLt
+	valLe
+	valAdd
+	valSub
+	valNeg
+	valMul  // × count
+	valMulR // × rate, rounded half up
+	valDiv  // ÷ count, rounded half up
+	valDivI // count ÷ count, towards zero
+	valRatio
+	valMin
+	valMax
 )
 
 // param is a parameter: a value, or a table of values by dimensions.
@@ -128,12 +118,14 @@ type param struct {
 	progs                   []val   // by cell, where a cell is an expression
 	sources                 []*Source
 	used                    bool
+	column                  uint8 // in the flat table, or noColumn
 	line, col               int
 }
 
 type dim struct {
 	sym    *symbol
 	stride int64
+	slot   uint8 // of sym
 }
 
 const (
@@ -144,7 +136,8 @@ const (
 func (p *param) index(f *frame) int64 {
 	i := int64(0)
 	for k := range p.dims {
-		i += f.s[p.dims[k].sym.slot] * p.dims[k].stride
+		d := &p.dims[k]
+		i += f.s[d.slot] * d.stride
 	}
 	return i
 }
@@ -162,86 +155,87 @@ func (p *param) get(f *frame) int64 {
 	return 0
 }
 
+// get evaluates the value. A constant is zeroSlot plus itself, a slot is
+// itself plus nothing, so that one addition serves both.
 func (v *val) get(f *frame) int64 {
-	switch v.kind {
-	case valConst:
-		return v.c
-	case valSlot:
-		return f.s[v.slot]
-	case valParam:
-		return v.p.get(f)
-	case valCode:
-		return run(v.code, f)
-	case valUnknown:
-		f.unknown = v.p
+	if v.kind <= valSlot {
+		return f.s[v.slot] + v.c
 	}
-	return 0
+	return v.walk(f)
 }
 
-// run executes a program; its result is in the destination of the last op.
-func run(code []op, f *frame) int64 {
-	i := 0
-	for i < len(code) {
-		o := &code[i]
-		i++
-		switch o.code {
-		case opConst:
-			f.s[o.dst] = o.imm
-		case opMove:
-			f.s[o.dst] = f.s[o.a]
-		case opGuard:
-			if f.present&(1<<uint(o.imm)) == 0 {
-				f.missing = int(o.imm) + 1
-			}
-		case opParam:
-			f.s[o.dst] = o.p.get(f)
-		case opAdd:
-			f.s[o.dst] = clampAmount(f.s[o.a] + f.s[o.b])
-		case opSub:
-			f.s[o.dst] = clampAmount(f.s[o.a] - f.s[o.b])
-		case opNeg:
-			f.s[o.dst] = -f.s[o.a]
-		case opMul:
-			f.s[o.dst] = mulClamped(f.s[o.a], f.s[o.b])
-		case opMulR, opMulRR:
-			f.s[o.dst] = clampAmount(int64(money.Fen(f.s[o.a]).Mul(money.Rate(f.s[o.b]))))
-		case opDiv:
-			f.s[o.dst] = divHalfUp(f.s[o.a], f.s[o.b])
-		case opDivI:
-			if d := f.s[o.b]; d != 0 {
-				f.s[o.dst] = f.s[o.a] / d
-			} else {
-				f.s[o.dst] = 0
-			}
-		case opRatio:
-			f.s[o.dst] = ratioOf(f.s[o.a], f.s[o.b])
-		case opEq:
-			f.s[o.dst] = truth(f.s[o.a] == f.s[o.b])
-		case opNe:
-			f.s[o.dst] = truth(f.s[o.a] != f.s[o.b])
-		case opLt:
-			f.s[o.dst] = truth(f.s[o.a] < f.s[o.b])
-		case opLe:
-			f.s[o.dst] = truth(f.s[o.a] <= f.s[o.b])
-		case opMin:
-			f.s[o.dst] = min(f.s[o.a], f.s[o.b])
-		case opMax:
-			f.s[o.dst] = max(f.s[o.a], f.s[o.b])
-		case opNot:
-			f.s[o.dst] = 1 - f.s[o.a]
-		case opHas:
-			f.s[o.dst] = truth(f.s[slotClasses]&o.imm == o.imm)
-		case opIn:
-			f.s[o.dst] = o.imm >> uint(f.s[o.a]&63) & 1
-		case opJump:
-			i += int(o.imm)
-		case opJumpFalse:
-			if f.s[o.a] == 0 {
-				i += int(o.imm)
-			}
+// walk evaluates all but constants and slots.
+func (v *val) walk(f *frame) int64 {
+	switch v.kind {
+	case valParam:
+		return v.p.get(f)
+	case valColumn:
+		if c := f.row[v.slot]; c > codeCell {
+			return c
 		}
+		f.unknown = v.p
+	case valUnknown:
+		f.unknown = v.p
+	case valGuard:
+		if f.present&(1<<uint(v.c)) == 0 {
+			f.missing = int(v.c) + 1
+		}
+		return f.s[v.slot]
+	case valIn:
+		return v.c >> uint(f.s[v.slot]&63) & 1
+	case valHas:
+		return truth(f.s[slotClasses]&v.c == v.c)
+	case valAny:
+		return truth(f.s[slotClasses]&v.c != 0)
+	case valNot:
+		return 1 - v.x.get(f)
+	case valAnd:
+		if v.x.get(f) == 0 {
+			return 0
+		}
+		return v.y.get(f)
+	case valOr:
+		if v.x.get(f) != 0 {
+			return 1
+		}
+		return v.y.get(f)
+	case valCond:
+		if v.x.get(f) != 0 {
+			return v.y.get(f)
+		}
+		return v.z.get(f)
+	case valEq:
+		return truth(v.x.get(f) == v.y.get(f))
+	case valNe:
+		return truth(v.x.get(f) != v.y.get(f))
+	case valLt:
+		return truth(v.x.get(f) < v.y.get(f))
+	case valLe:
+		return truth(v.x.get(f) <= v.y.get(f))
+	case valAdd:
+		return clampAmount(v.x.get(f) + v.y.get(f))
+	case valSub:
+		return clampAmount(v.x.get(f) - v.y.get(f))
+	case valNeg:
+		return -v.x.get(f)
+	case valMul:
+		return mulClamped(v.x.get(f), v.y.get(f))
+	case valMulR:
+		return clampAmount(int64(money.Fen(v.x.get(f)).Mul(money.Rate(v.y.get(f)))))
+	case valDiv:
+		return divHalfUp(v.x.get(f), v.y.get(f))
+	case valDivI:
+		if d := v.y.get(f); d != 0 {
+			return v.x.get(f) / d
+		}
+	case valRatio:
+		return ratioOf(v.x.get(f), v.y.get(f))
+	case valMin:
+		return min(v.x.get(f), v.y.get(f))
+	case valMax:
+		return max(v.x.get(f), v.y.get(f))
 	}
-	return f.s[code[len(code)-1].dst]
+	return 0
 }
 
 func truth(b bool) int64 {
@@ -303,6 +297,14 @@ func ratioOf(a, b int64) int64 {
 	return int64(min(q, uint64(maxQuantity)))
 }
 
+// constant is a value that does not depend on the case.
+func constant(c int64, typ valueType) val {
+	return val{kind: valConst, slot: zeroSlot, c: c, typ: typ}
+}
+
+// unlimited stands for no limit: more than any amount can reach.
+const unlimited = maxQuantity
+
 // compile turns a checked expression into a value.
 func compile(e *expr) (v val, err error) {
 	defer func() {
@@ -314,159 +316,122 @@ func compile(e *expr) (v val, err error) {
 			err = ee
 		}
 	}()
-	v = val{typ: e.typ, src: e}
-	switch {
-	case e.op == "literal":
-		c, err := scaled(e.num, e.typ)
-		if err != nil {
-			return v, &exprError{e.pos, err.Error()}
-		}
-		v.kind, v.c = valConst, c
-		return v, nil
-	case e.op == "symbol" && e.sym.kind == symSlot:
-		v.kind, v.slot = valSlot, uint8(e.sym.slot)
-		return v, nil
-	case e.op == "symbol" && e.sym.kind == symParam:
-		v.kind, v.p = valParam, e.sym.param
-		return v, nil
-	}
-	c := &compiler{}
-	c.emitTo(e, slotTemps)
-	v.kind, v.code = valCode, c.code
-	return v, nil
+	return *compiled(e), nil
 }
 
-type compiler struct{ code []op }
-
-func (c *compiler) add(o op) int { c.code = append(c.code, o); return len(c.code) - 1 }
-
-// emit leaves the value of e in some slot: its own, or temp.
-func (c *compiler) emit(e *expr, temp int) uint8 {
-	if e.op == "symbol" && e.sym.kind == symSlot {
-		return uint8(e.sym.slot)
+func compiled(e *expr) *val {
+	v := &val{typ: e.typ, src: e}
+	two := func(kind valKind, a, b *expr) *val {
+		v.kind, v.x, v.y = kind, compiled(a), compiled(b)
+		return v
 	}
-	c.emitTo(e, temp)
-	return uint8(temp)
-}
-
-// emitTo leaves the value of e in temp, as the destination of the last op.
-func (c *compiler) emitTo(e *expr, temp int) {
-	if temp >= frameSize-2 {
-		failAt(e.pos, "the expression needs too many intermediate values; divide it into parameters")
-	}
-	dst := uint8(temp)
 	switch e.op {
 	case "literal":
-		v, err := scaled(e.num, e.typ)
+		c, err := scaled(e.num, e.typ)
 		if err != nil {
 			failAt(e.pos, "%v", err)
 		}
-		c.add(op{code: opConst, dst: dst, imm: v})
+		*v = constant(c, e.typ)
+		v.src = e
 	case "symbol":
+		v.slot = uint8(e.sym.slot)
 		switch e.sym.kind {
 		case symSlot:
-			c.add(op{code: opMove, dst: dst, a: uint8(e.sym.slot)})
+			v.kind = valSlot
 		case symGuard:
-			c.add(op{code: opGuard, imm: int64(e.sym.guard)})
-			c.add(op{code: opMove, dst: dst, a: uint8(e.sym.slot)})
+			v.kind, v.c = valGuard, int64(e.sym.guard)
 		case symParam:
-			c.add(op{code: opParam, dst: dst, p: e.sym.param})
+			v.kind, v.p = valParam, e.sym.param
 		}
 	case "has":
-		c.add(op{code: opHas, dst: dst, imm: int64(e.mask)})
+		v.kind, v.c = valHas, int64(e.mask)
 	case "in":
-		c.add(op{code: opIn, dst: dst, a: c.emit(e.args[0], temp), imm: int64(e.mask)})
+		v.kind, v.slot, v.c = valIn, uint8(e.args[0].sym.slot), int64(e.mask)
 	case "!":
-		c.add(op{code: opNot, dst: dst, a: c.emit(e.args[0], temp)})
+		v.kind, v.x = valNot, compiled(e.args[0])
 	case "neg":
-		c.add(op{code: opNeg, dst: dst, a: c.emit(e.args[0], temp)})
+		v.kind, v.x = valNeg, compiled(e.args[0])
 	case "?:":
-		cond := c.emit(e.args[0], temp)
-		j := c.add(op{code: opJumpFalse, a: cond})
-		c.emitTo(e.args[1], temp)
-		k := c.add(op{code: opJump})
-		c.code[j].imm = int64(len(c.code) - j - 1)
-		c.emitTo(e.args[2], temp)
-		c.code[k].imm = int64(len(c.code) - k - 1)
-		c.add(op{code: opMove, dst: dst, a: dst}) // the last op names the result
-	case "&&", "||":
-		c.emitTo(e.args[0], temp)
-		test := uint8(temp)
-		if e.op == "||" {
-			test = uint8(temp + 1)
-			c.add(op{code: opNot, dst: test, a: dst})
+		v.kind, v.x, v.y, v.z = valCond, compiled(e.args[0]), compiled(e.args[1]), compiled(e.args[2])
+	case "&&":
+		two(valAnd, e.args[0], e.args[1])
+	case "||":
+		two(valOr, e.args[0], e.args[1])
+		if a, b := v.x, v.y; (a.kind == valHas || a.kind == valAny) && b.kind == valHas {
+			v.kind, v.c = valAny, a.c|b.c
 		}
-		j := c.add(op{code: opJumpFalse, a: test})
-		c.emitTo(e.args[1], temp)
-		c.code[j].imm = int64(len(c.code) - j - 1)
-		c.add(op{code: opMove, dst: dst, a: dst})
 	case "min", "max":
-		code := opMin
+		kind := valMin
 		if e.op == "max" {
-			code = opMax
+			kind = valMax
 		}
-		acc := c.emit(e.args[0], temp)
+		out := compiled(e.args[0])
 		for _, a := range e.args[1:] {
-			b := c.emit(a, temp+1)
-			c.add(op{code: code, dst: dst, a: acc, b: b})
-			acc = dst
+			out = &val{kind: kind, typ: e.typ, x: out, y: compiled(a), src: e}
 		}
+		return out
 	case "clamp":
-		x := c.emit(e.args[0], temp)
-		lo := c.emit(e.args[1], temp+1)
-		c.add(op{code: opMax, dst: dst, a: x, b: lo})
-		hi := c.emit(e.args[2], temp+1)
-		c.add(op{code: opMin, dst: dst, a: dst, b: hi})
-	default:
-		a := c.emit(e.args[0], temp)
-		b := c.emit(e.args[1], temp+1)
-		o := op{dst: dst, a: a, b: b}
-		switch e.op {
-		case "+":
-			o.code = opAdd
-		case "-":
-			o.code = opSub
-		case "*":
-			o.code = mulCode(e.args[0].typ, e.args[1].typ)
-			if e.args[0].typ == tyRate && e.args[1].typ != tyRate {
-				o.a, o.b = b, a // the rate is the second operand
-			}
-		case "/":
-			switch {
-			case e.args[1].typ == tyMoney:
-				o.code = opRatio
-			case e.typ == tyCount:
-				o.code = opDivI
-			default:
-				o.code = opDiv
-			}
-		case "==":
-			o.code = opEq
-		case "!=":
-			o.code = opNe
-		case "<":
-			o.code = opLt
-		case "<=":
-			o.code = opLe
-		case ">":
-			o.code, o.a, o.b = opLt, b, a
-		case ">=":
-			o.code, o.a, o.b = opLe, b, a
+		low := &val{kind: valMax, typ: e.typ, x: compiled(e.args[0]), y: compiled(e.args[1]), src: e}
+		return &val{kind: valMin, typ: e.typ, x: low, y: compiled(e.args[2]), src: e}
+	case "+":
+		two(valAdd, e.args[0], e.args[1])
+	case "-":
+		two(valSub, e.args[0], e.args[1])
+	case "*":
+		a, b := e.args[0], e.args[1]
+		switch {
+		case a.typ == tyCount || b.typ == tyCount:
+			two(valMul, a, b)
+		case a.typ == tyRate && b.typ != tyRate:
+			two(valMulR, b, a) // the rate is the second operand
+		default:
+			two(valMulR, a, b)
 		}
-		c.add(o)
+	case "/":
+		switch {
+		case e.args[1].typ == tyMoney:
+			two(valRatio, e.args[0], e.args[1])
+		case e.typ == tyCount:
+			two(valDivI, e.args[0], e.args[1])
+		default:
+			two(valDiv, e.args[0], e.args[1])
+		}
+	case "==", "!=":
+		if m := membership(e); m != nil {
+			return m
+		}
+		kind := valEq
+		if e.op == "!=" {
+			kind = valNe
+		}
+		two(kind, e.args[0], e.args[1])
+	case "<":
+		two(valLt, e.args[0], e.args[1])
+	case "<=":
+		two(valLe, e.args[0], e.args[1])
+	case ">":
+		two(valLt, e.args[1], e.args[0])
+	case ">=":
+		two(valLe, e.args[1], e.args[0])
 	}
+	return v
 }
 
-// mulCode chooses the product: an amount or ratio times a ratio is rounded in
-// units of the first, anything times a count is a plain product.
-func mulCode(a, b valueType) opcode {
-	if a == tyCount || b == tyCount {
-		return opMul
+// membership makes the comparison of a category with one of its values a test
+// of a bit.
+func membership(e *expr) *val {
+	a, b := e.args[0], e.args[1]
+	if a.op == "literal" {
+		a, b = b, a
 	}
-	if a == tyRate && b == tyRate {
-		return opMulRR
+	if a.typ != tyEnum || a.op != "symbol" || a.sym.kind != symSlot || b.op != "literal" {
+		return nil
 	}
-	return opMulR
+	mask := int64(1) << uint(b.num.Num().Int64()&63)
+	if e.op == "!=" {
+		mask = ^mask
+	}
+	return &val{kind: valIn, typ: tyBool, slot: uint8(a.sym.slot), c: mask, src: e}
 }
 
 // constant reports whether v does not depend on the case, and its value.
@@ -474,7 +439,7 @@ func (v *val) constant() (int64, bool) {
 	switch v.kind {
 	case valConst:
 		return v.c, true
-	case valParam:
+	case valParam, valColumn:
 		if len(v.p.dims) == 0 && len(v.p.cells) == 1 {
 			if c := v.p.cells[0]; c > codeCell {
 				return c, true
@@ -482,10 +447,11 @@ func (v *val) constant() (int64, bool) {
 				return v.p.progs[0].constant()
 			}
 		}
-	case valCode:
-		if exprConstant(v.src) {
+	case valUnknown, valAbsent:
+	default:
+		if v.src != nil && exprConstant(v.src) {
 			var f frame
-			return run(v.code, &f), f.unknown == nil
+			return v.get(&f), f.unknown == nil
 		}
 	}
 	return 0, false

@@ -18,7 +18,7 @@ const (
 )
 
 // MaxStages bounds the stages of one plan.
-const MaxStages = 16
+const MaxStages = 12
 
 // LineSplit says how a line divides; the four parts sum to the line's amount.
 type LineSplit struct {
@@ -143,3 +143,8 @@ type Document struct {
 	// S a statement of a seed, X an example made for tests.
 	Grade string
 }
+
+var stepKindNames = [...]string{"total", "rule", "full_own_pay", "over_ceiling", "first_own_pay", "in_scope", "deductible", "band", "floor", "limit", "pay", "account", "cash"}
+
+// String names the kind in results and scenarios.
+func (k StepKind) String() string { return stepKindNames[k] }

@@ -47,7 +47,7 @@ func (p *Package) settle(care *Package, c *Case, earlier *credit, r *Result, t *
 	if rl := p.applyRules(&f, r, t); rl != nil {
 		return p.refuse(c, r, &f, t, rl.reason, rl.sources)
 	}
-	p.enterFacets(&f)
+	p.enterFacets(&f, true)
 	plan := p.choose(&f)
 	if err := p.missingFact(&f); err != nil {
 		return err
@@ -59,6 +59,7 @@ func (p *Package) settle(care *Package, c *Case, earlier *credit, r *Result, t *
 	if plan.unknown != "" {
 		return p.refuse(c, r, &f, t, "待遇数字尚不掌握，不予估算："+plan.unknown, plan.sources)
 	}
+	f.row = p.flat.row(&f)
 	r.YearToDate = c.YearToDate
 	for i, st := range plan.stages {
 		if st.when.kind != valAbsent && st.when.get(&f) == 0 {
@@ -157,8 +158,13 @@ func place(home, care string) int64 {
 	return 2
 }
 
-func (p *Package) enterFacets(f *frame) {
+// enterFacets classifies the case: for a settlement only by the facets that
+// plans depend on.
+func (p *Package) enterFacets(f *frame, settling bool) {
 	for i, ft := range p.facets {
+		if settling && !ft.settles {
+			continue
+		}
 		v := ft.otherwise
 		for j := range ft.whens {
 			if ft.whens[j].get(f) != 0 {
@@ -188,26 +194,24 @@ func (p *Package) split(care *Package, c *Case, r *Result, f *frame, lines []Lin
 	}
 	lines = lines[:len(c.Lines)]
 	firstPay := p.firstPay(care, f)
+	var total, full, over, first, scope money.Fen
 	for i := range c.Lines {
 		l, s := &c.Lines[i], &lines[i]
-		*s = LineSplit{}
-		if l.Amount < 0 {
-			return lineError(i, "amount", l.Amount.String(), "金额不得为负")
-		}
-		r.Total += l.Amount
-		if uint64(r.Total) > uint64(money.Max) {
-			return lineError(i, "amount", l.Amount.String(), "费用合计超过 1000000000000.00 元")
+		amount := l.Amount
+		total += amount
+		if amount < 0 || total > money.Max {
+			return amountError(i, amount)
 		}
 		if l.Class == ClassC {
-			s.FullOwnPay = l.Amount
-			r.FullOwnPay += l.Amount
+			*s = LineSplit{FullOwnPay: amount}
+			full += amount
 			continue
 		}
-		rest := l.Amount
-		if l.Ceiling >= 0 && rest > l.Ceiling {
-			s.OverCeiling = rest - l.Ceiling
-			r.OverCeiling += s.OverCeiling
-			rest = l.Ceiling
+		var above, own money.Fen
+		if l.Ceiling >= 0 && amount > l.Ceiling {
+			above = amount - l.Ceiling
+			over += above
+			amount = l.Ceiling
 		}
 		if l.Class == ClassB {
 			rate := l.FirstPay
@@ -216,15 +220,16 @@ func (p *Package) split(care *Package, c *Case, r *Result, f *frame, lines []Lin
 					return lineError(i, "first_pay", "", "就医地与参保地的包都没有乙类先行自付比例，请在费用行写明")
 				}
 			}
-			s.FirstOwnPay = rest.Mul(rate)
-			r.FirstOwnPay += s.FirstOwnPay
-			rest -= s.FirstOwnPay
+			own = amount.Mul(rate)
+			first += own
+			amount -= own
 		} else if l.FirstPay > 0 {
 			return lineError(i, "first_pay", l.FirstPay.String(), "甲类没有先行自付，应为 0 或不写")
 		}
-		s.InScope = rest
-		r.InScope += rest
+		*s = LineSplit{OverCeiling: above, FirstOwnPay: own, InScope: amount}
+		scope += amount
 	}
+	r.Total, r.FullOwnPay, r.OverCeiling, r.FirstOwnPay, r.InScope = total, full, over, first, scope
 	r.Lines = lines
 	f.s[slotTotal] = int64(r.Total)
 	f.s[slotFullOwnPay] = int64(r.FullOwnPay)
@@ -258,6 +263,13 @@ func (p *Package) firstPay(care *Package, f *frame) money.Rate {
 	return FirstPayUnstated
 }
 
+func amountError(i int, amount money.Fen) error {
+	if amount < 0 {
+		return lineError(i, "amount", amount.String(), "金额不得为负")
+	}
+	return lineError(i, "amount", amount.String(), "费用合计超过 1000000000000.00 元")
+}
+
 func lineError(i int, field, value, want string) error {
 	return &InputError{Field: "lines[" + strconv.Itoa(i) + "]." + field, Value: value, Want: want}
 }
@@ -266,7 +278,7 @@ func lineError(i int, field, value, want string) error {
 // the first that refuses.
 func (p *Package) applyRules(f *frame, r *Result, t *Trace) *rule {
 	for _, q := range [2]*Package{p.base, p} {
-		if q == nil {
+		if q == nil || !q.guard.mayApply(f) {
 			continue
 		}
 		for _, rl := range q.rules {
@@ -475,6 +487,9 @@ func (st *Stage) banded(f *frame, borne, covered money.Fen, r *Result, t *Trace)
 	to := from + int64(covered)
 	if t != nil && from < threshold && covered > 0 {
 		t.threshold(st, f, threshold, from, min(to, threshold)-from, r)
+	}
+	if to <= threshold && r.NumStages > 1 {
+		return 0 // nothing above the threshold
 	}
 	if st.bands.whole {
 		return st.whole(f, to, shift, threshold, covered, r, t)

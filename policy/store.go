@@ -16,6 +16,7 @@ import (
 type Store struct {
 	regions  map[string][]*Package // by date
 	codes    []string              // sorted
+	index    []regionEntry         // open addressing by numeric code
 	classes  []string              // by bit
 	classBit map[string]ClassSet
 	warnings LoadErrors
@@ -143,6 +144,7 @@ func load(files []file) (*Store, error) {
 		errs = append(errs, datesOverlap(ps)...)
 	}
 	slices.Sort(s.codes)
+	s.buildIndex()
 	sortFaults(s.warnings)
 	if len(errs) > 0 {
 		sortFaults(errs)
@@ -213,9 +215,60 @@ func (s *Store) Regions() []string {
 // Versions lists the packages of a region, oldest first.
 func (s *Store) Versions(region string) []*Package { return s.regions[region] }
 
+// regionEntry is a slot of the store's index.
+type regionEntry struct {
+	code     uint32
+	packages []*Package
+}
+
+// codeOf reads six digits; other texts give a number no region has.
+func codeOf(region string) uint32 {
+	if len(region) != 6 {
+		return ^uint32(0)
+	}
+	n := uint32(0)
+	for i := range 6 {
+		n = n*10 + uint32(region[i]-'0')
+	}
+	return n
+}
+
+func (s *Store) buildIndex() {
+	size := 16
+	for size < 4*len(s.regions) {
+		size *= 2
+	}
+	s.index = make([]regionEntry, size)
+	for _, code := range s.codes {
+		n := codeOf(code)
+		i := int(n*2654435761>>16) & (size - 1)
+		for s.index[i].packages != nil {
+			i = (i + 1) & (size - 1)
+		}
+		s.index[i] = regionEntry{n, s.regions[code]}
+	}
+}
+
+// lookup returns the packages of a region, oldest first.
+func (s *Store) lookup(region string) []*Package {
+	if len(s.index) == 0 {
+		return s.regions[region] // while loading
+	}
+	n := codeOf(region)
+	for i := int(n * 2654435761 >> 16); ; i++ {
+		e := &s.index[i&(len(s.index)-1)]
+		if e.packages == nil {
+			return nil
+		}
+		if e.code == n && e.packages[0].Region == region {
+			return e.packages
+		}
+	}
+}
+
 // find returns the package of the region that holds on the day, or nil.
 func (s *Store) find(region string, day civil.Date) *Package {
-	ps := s.regions[region]
+	ps := s.lookup(region)
 	for i := len(ps) - 1; i >= 0; i-- {
 		if p := ps[i]; p.From <= day {
 			if p.To != 0 && p.To < day {

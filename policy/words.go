@@ -20,7 +20,7 @@ func (v *val) words() string {
 		if v.src == nil {
 			return figure(v.c, v.typ)
 		}
-	case valParam:
+	case valParam, valColumn:
 		return "「" + v.p.title + "」"
 	}
 	if v.src == nil {
@@ -40,6 +40,9 @@ func (v *val) formula() string {
 func figure(v int64, typ valueType) string {
 	switch typ {
 	case tyMoney:
+		if v >= unlimited {
+			return "不限"
+		}
 		return yuan(v) + "元"
 	case tyRate:
 		return percentText(v)

@@ -24,5 +24,6 @@ func policyCommand() *cobra.Command {
 			return nil
 		},
 	})
+	cmd.AddCommand(policyTestCommand(&dir))
 	return cmd
 }

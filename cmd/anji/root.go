@@ -17,7 +17,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(policyCommand())
+	cmd.AddCommand(calcCommand(), policyCommand())
 	return cmd
 }
 
