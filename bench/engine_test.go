@@ -1,9 +1,13 @@
 package bench
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/anji-platform/anji/calc"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policies"
@@ -111,34 +115,16 @@ func checkIdentities(t *testing.T, seed uint64, c *policy.Case, r *policy.Result
 	}
 }
 
-// inpatient20 is one inpatient stay of 20 lines.
-func inpatient20() policy.Case {
-	c := policy.Case{Region: "990100", Date: civil.New(2025, 6, 1), Visit: policy.Inpatient, Level: policy.Level3, Account: 123456}
-	for i := range 20 {
-		l := policy.Line{Class: policy.LineClass(i % 2), Amount: money.Fen(100_000 + 3_333*i), FirstPay: policy.FirstPayUnstated, Ceiling: policy.NoCeiling}
-		if i%7 == 6 {
-			l.Class = policy.ClassC
-		}
-		if i%5 == 4 {
-			l.Ceiling = 90_000
-		}
-		c.Lines = append(c.Lines, l)
-	}
-	return c
-}
-
-var sink *policy.Result // makes results escape, as for a caller that keeps them
-
 // Each benchmark settles one stay of 20 lines: Engine and Handwritten make a
 // new result each time, the Reused ones write into the same.
 
 func BenchmarkEngine(b *testing.B) {
 	s, _ := store(b)
-	c := inpatient20()
+	c := Inpatient20()
 	b.ReportAllocs()
 	for b.Loop() {
-		sink = new(policy.Result)
-		if err := s.Settle(&c, sink, nil); err != nil {
+		kept = new(policy.Result)
+		if err := s.Settle(&c, kept, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -146,17 +132,17 @@ func BenchmarkEngine(b *testing.B) {
 
 func BenchmarkHandwritten(b *testing.B) {
 	_, classes := store(b)
-	c := inpatient20()
+	c := Inpatient20()
 	b.ReportAllocs()
 	for b.Loop() {
-		sink = new(policy.Result)
-		Handwritten(&c, classes, sink)
+		kept = new(policy.Result)
+		Handwritten(&c, classes, kept)
 	}
 }
 
 func BenchmarkEngineReused(b *testing.B) {
 	s, _ := store(b)
-	c := inpatient20()
+	c := Inpatient20()
 	var r policy.Result
 	b.ReportAllocs()
 	for b.Loop() {
@@ -168,7 +154,7 @@ func BenchmarkEngineReused(b *testing.B) {
 
 func BenchmarkHandwrittenReused(b *testing.B) {
 	_, classes := store(b)
-	c := inpatient20()
+	c := Inpatient20()
 	var r policy.Result
 	b.ReportAllocs()
 	for b.Loop() {
@@ -178,7 +164,7 @@ func BenchmarkHandwrittenReused(b *testing.B) {
 
 func BenchmarkEngineExplained(b *testing.B) {
 	s, _ := store(b)
-	c := inpatient20()
+	c := Inpatient20()
 	var r policy.Result
 	var t policy.Trace
 	b.ReportAllocs()
@@ -188,4 +174,20 @@ func BenchmarkEngineExplained(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkCalcStream answers cases of five lines, explanations included, on
+// all cores.
+func BenchmarkCalcStream(b *testing.B) {
+	s, _ := store(b)
+	const n = 20_000
+	in := CalcCases(n)
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if good, bad, err := calc.Stream(context.Background(), s, bytes.NewReader(in), io.Discard); err != nil || bad > 0 || good != n {
+			b.Fatal(good, bad, err)
+		}
+	}
+	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "cases/s")
 }

@@ -2,7 +2,7 @@ package calc
 
 import (
 	"strconv"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
@@ -131,11 +131,7 @@ func appendStep(b []byte, s *policy.Step) []byte {
 
 func appendSource(b []byte, s *policy.Source) []byte {
 	b = append(b, `{"document":`...)
-	if s.Document.Number == "" {
-		b = appendString(b, s.Document.Title)
-	} else {
-		b = appendString(b, s.Document.Title+" "+s.Document.Number)
-	}
+	b = appendString(b, s.Document.Cite)
 	b = append(b, `,"article":`...)
 	b = appendString(b, s.Article)
 	return append(b, '}')
@@ -148,34 +144,21 @@ func AppendError(b []byte, line int, e *Error) []byte {
 	b = append(b, `,"column":`...)
 	b = strconv.AppendInt(b, int64(e.Col), 10)
 	b = append(b, `,"field":`...)
-	b = appendString(b, e.Field)
+	b = appendString(b, strings.ToValidUTF8(e.Field, "\uFFFD"))
 	b = append(b, `,"message":`...)
-	b = appendString(b, e.Message)
+	b = appendString(b, strings.ToValidUTF8(e.Message, "\uFFFD"))
 	return append(b, '}', '}')
 }
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as a JSON string.
+// appendString appends s, which is valid UTF-8, as a JSON string.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := range len(s) {
 		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				b = append(b, s[start:i]...)
-				b = append(b, `�`...)
-				i++
-				start = i
-				continue
-			}
-			i += n
-			continue
-		}
 		if c >= 0x20 && c != '"' && c != '\\' {
-			i++
 			continue
 		}
 		b = append(b, s[start:i]...)
@@ -187,8 +170,7 @@ func appendString(b []byte, s string) []byte {
 		default:
 			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
-		i++
-		start = i
+		start = i + 1
 	}
 	b = append(b, s[start:]...)
 	return append(b, '"')

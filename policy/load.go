@@ -246,6 +246,7 @@ func (b *builder) documents(n *yaml.Node) {
 	each(n, func(k, v *yaml.Node) {
 		d := &Document{ID: k.Value, Title: str(v, "title"), Number: str(v, "number"), Issuer: str(v, "issuer"),
 			Date: str(v, "date"), URL: str(v, "url"), Grade: str(v, "grade")}
+		d.Cite = strings.TrimSpace(d.Title + " " + d.Number)
 		b.docs[k.Value], b.docNode[k.Value] = d, k
 		b.pkg.Documents = append(b.pkg.Documents, d)
 	})
@@ -550,6 +551,7 @@ func (b *builder) expression(n *yaml.Node, src string, offset int, typ valueType
 	if err != nil {
 		return fail(err)
 	}
+	v.said = v.formula()
 	return v
 }
 

@@ -344,3 +344,23 @@ func parseFact(typ valueType, s string) (int64, error) {
 type errWant string
 
 func (e errWant) Error() string { return string(e) }
+
+// FormatFact writes the value of a fact as ParseFact reads it.
+func (p *Package) FormatFact(slot int, v int64) string {
+	switch p.facts[slot].typ {
+	case tyBool:
+		return strconv.FormatBool(v != 0)
+	case tyMoney:
+		return money.Fen(v).String()
+	case tyDate:
+		return civil.Date(v).String()
+	}
+	return strconv.FormatInt(v, 10)
+}
+
+// Divides reports whether the package divides a stay over these days at the
+// end of the benefit year.
+func (p *Package) Divides(admitted, discharged civil.Date) bool {
+	first, _ := p.BenefitYear(discharged)
+	return p.crossing != crossByEnd && admitted != 0 && admitted < first
+}

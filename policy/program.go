@@ -73,7 +73,8 @@ type val struct {
 	x    *val
 	y    *val
 	z    *val
-	src  *expr // nil for a plain literal
+	src  *expr  // nil for a plain literal
+	said string // the formula in words, "" for a plain literal
 }
 
 type valKind uint8

@@ -138,6 +138,7 @@ type Document struct {
 	Issuer string
 	Date   string
 	URL    string
+	Cite   string // title and number, as it is cited
 	// Grade says how far the document was checked: A official and checked
 	// word for word, B official through a third party, C third party,
 	// S a statement of a seed, X an example made for tests.

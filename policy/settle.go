@@ -22,10 +22,9 @@ func (s *Store) Settle(c *Case, r *Result, t *Trace) error {
 	if c.CareRegion != "" && c.CareRegion != c.Region {
 		care = s.find(c.CareRegion, c.Date) // nil: the care region has no package here
 	}
-	if p.crossing != crossByEnd && c.Admitted != 0 {
-		if first, _ := p.BenefitYear(c.Date); c.Admitted < first {
-			return p.settleDivided(care, c, first, r, t)
-		}
+	if c.Admitted != 0 && p.Divides(c.Admitted, c.Date) {
+		first, _ := p.BenefitYear(c.Date)
+		return p.settleDivided(care, c, first, r, t)
 	}
 	return p.settle(care, c, nil, r, t)
 }

@@ -117,13 +117,13 @@ func (t *Trace) deductible(st *Stage, f *frame, base, borne, full, covered money
 		b = append(b, "元，负担"...)
 		b = borne.Append(b)
 		b = append(b, "元"...)
-		t.add(Step{Kind: StepDeductible, Stage: st.ID, Title: d.title, What: string(b), Formula: d.amount.formula(), Base: base, Rate: money.One, Amount: borne, Sources: d.sources}, r)
+		t.add(Step{Kind: StepDeductible, Stage: st.ID, Title: d.title, What: string(b), Formula: d.amount.said, Base: base, Rate: money.One, Amount: borne, Sources: d.sources}, r)
 	}
 	if covered < full {
 		for i := range st.limits {
 			l := &st.limits[i]
 			if left := l.left(f); l.covered && left < full {
-				t.add(Step{Kind: StepLimit, Stage: st.ID, Title: l.title, What: "可计入的费用只余" + left.String() + "元，超出部分不予计算", Formula: l.amount.formula(), Base: full, Rate: money.One, Amount: full - left, Sources: l.sources}, r)
+				t.add(Step{Kind: StepLimit, Stage: st.ID, Title: l.title, What: "可计入的费用只余" + left.String() + "元，超出部分不予计算", Formula: l.amount.said, Base: full, Rate: money.One, Amount: full - left, Sources: l.sources}, r)
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func (t *Trace) threshold(st *Stage, f *frame, threshold, from, within int64, r 
 	b = append(b, "元；本次有"...)
 	b = money.Fen(within).Append(b)
 	b = append(b, "元在起付标准以内，不予支付"...)
-	t.add(Step{Kind: StepDeductible, Stage: st.ID, Title: st.Title + "起付标准", What: string(b), Formula: st.bands.threshold.formula(), Base: money.Fen(threshold), Rate: money.One, Amount: money.Fen(within), Sources: st.sources}, r)
+	t.add(Step{Kind: StepDeductible, Stage: st.ID, Title: st.Title + "起付标准", What: string(b), Formula: st.bands.threshold.said, Base: money.Fen(threshold), Rate: money.One, Amount: money.Fen(within), Sources: st.sources}, r)
 }
 
 func (t *Trace) band(st *Stage, bd *band, f *frame, seg money.Fen, rate money.Rate, part money.Fen, r *Result) {
@@ -169,7 +169,7 @@ func (t *Trace) band(st *Stage, bd *band, f *frame, seg money.Fen, rate money.Ra
 	b = append(b, " ＝ "...)
 	b = part.Append(b)
 	b = append(b, "元"...)
-	t.add(Step{Kind: StepBand, Stage: st.ID, Title: st.Title, What: string(b), Formula: bd.ratio.formula(), Base: seg, Rate: rate, HasRate: true, Amount: part, Sources: rateSources(bd, st)}, r)
+	t.add(Step{Kind: StepBand, Stage: st.ID, Title: st.Title, What: string(b), Formula: bd.ratio.said, Base: seg, Rate: rate, HasRate: true, Amount: part, Sources: rateSources(bd, st)}, r)
 }
 
 // rateSources are the grounds of the ratio: the parameter's, or the stage's.
@@ -224,7 +224,7 @@ func (t *Trace) limit(st *Stage, l *limit, f *frame, paid, left money.Fen, r *Re
 	b = append(b, "元，超限额"...)
 	b = (paid - left).Append(b)
 	b = append(b, "元不予支付"...)
-	t.add(Step{Kind: StepLimit, Stage: st.ID, Title: l.title, What: string(b), Formula: l.amount.formula(), Base: paid, Rate: money.One, Amount: paid - left, Sources: l.sources}, r)
+	t.add(Step{Kind: StepLimit, Stage: st.ID, Title: l.title, What: string(b), Formula: l.amount.said, Base: paid, Rate: money.One, Amount: paid - left, Sources: l.sources}, r)
 }
 
 func (t *Trace) paid(st *Stage, paid money.Fen, r *Result) {

@@ -1,0 +1,91 @@
+// Package catalogue holds the three catalogues (三个目录): drugs, services and
+// facilities, consumables, each entry with the days on which it holds.
+package catalogue
+
+import (
+	"context"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/policy"
+)
+
+// Kind is the catalogue that an item belongs to.
+type Kind string
+
+// The kinds of item.
+const (
+	Drug       Kind = "drug"       // 药品
+	Service    Kind = "service"    // 医疗服务项目
+	Facility   Kind = "facility"   // 医疗服务设施
+	Consumable Kind = "consumable" // 医用耗材
+)
+
+// Item is one catalogue entry as it holds in a region over some days.
+type Item struct {
+	Code        string // 医疗目录编码
+	Region      string // care region, or "" for all
+	From, To    civil.Date
+	Name        string
+	Kind        Kind
+	Class       policy.LineClass
+	FirstPay    money.Rate // or policy.FirstPayUnstated
+	UnitCeiling money.Fen  // 支付标准 of one unit, or policy.NoCeiling
+	Charge      string     // 医疗收费项目类别, e.g. 09 西药费
+}
+
+// Quantity is a quantity in units of 1/10000 (数量, four decimals).
+type Quantity int64
+
+// Ceiling is the ceiling of a whole line: unit ceiling × quantity, rounded
+// half up to the fen.
+func (it Item) Ceiling(q Quantity) money.Fen {
+	if it.UnitCeiling < 0 {
+		return policy.NoCeiling
+	}
+	hi, lo := bits.Mul64(uint64(it.UnitCeiling), uint64(max(q, 0)))
+	lo, carry := bits.Add64(lo, 5000, 0)
+	hi += carry
+	if hi >= 10_000 {
+		return money.Max
+	}
+	v, _ := bits.Div64(hi, lo, 10_000)
+	return money.Fen(min(v, uint64(money.Max)))
+}
+
+// Find looks an item up in the care region's catalogue on a day; ok is false
+// if the catalogue does not hold it then, and so no fund pays for it.
+func Find(ctx context.Context, tx *db.Tx, region string, day civil.Date, code string) (it Item, ok bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge FROM item
+		WHERE code = ? AND region IN (?, '') AND from_day <= ? AND (to_day = 0 OR to_day >= ?)
+		ORDER BY region DESC, from_day DESC LIMIT 1`, code, region, int(day), int(day)).
+		Scan(&it.Code, &it.Region, &it.From, &it.To, &it.Name, &it.Kind, &it.Class, &it.FirstPay, &it.UnitCeiling, &it.Charge)
+	if db.IsNotFound(err) {
+		return Item{}, false, nil
+	}
+	return it, err == nil, err
+}
+
+// Add writes an item.
+func Add(ctx context.Context, tx *db.Tx, it Item) error {
+	_, err := tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		it.Code, it.Region, int(it.From), int(it.To), it.Name, string(it.Kind), it.Class, int64(it.FirstPay), int64(it.UnitCeiling), it.Charge)
+	return err
+}
+
+// String writes the quantity as a decimal.
+func (q Quantity) String() string {
+	s := ""
+	if q < 0 {
+		s, q = "-", -q
+	}
+	whole, part := int64(q)/10_000, int64(q)%10_000
+	if part == 0 {
+		return s + strconv.FormatInt(whole, 10)
+	}
+	return s + strconv.FormatInt(whole, 10) + "." + strings.TrimRight(strconv.FormatInt(10_000+part, 10)[1:], "0")
+}

@@ -1,0 +1,221 @@
+// Package enrolment is the register of people and their insurance (参保): who
+// they are, what they are insured in on a day, and what was recognised or
+// filed for them.
+package enrolment
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+
+	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/gm"
+	"github.com/anji-platform/anji/policy"
+)
+
+// Person is an insured person (参保人).
+type Person struct {
+	ID        string // 人员编号, says nothing about the citizen ID
+	Name      string
+	CitizenID string // 公民身份号码; sealed at rest
+	Female    bool
+	Birth     civil.Date
+	Region    string // insured region (参保地)
+	Employer  string
+	Token     string // credential token (电子凭证令牌)
+}
+
+// Insurance is one spell of insurance in a scheme.
+type Insurance struct {
+	Scheme       policy.Scheme
+	From, To     civil.Date // To 0: open
+	Retired      bool
+	Status       policy.InsuredStatus
+	BenefitsFrom civil.Date // first day of benefits; 0: from the start
+	Reason       string
+}
+
+// Filing is a filing for care away from home (异地就医备案).
+type Filing struct {
+	Region   string
+	Kind     policy.Filing
+	From, To civil.Date
+}
+
+// SpecialDisease is a recognised chronic or special disease (门诊慢特病).
+type SpecialDisease struct {
+	Code, Name string
+	Special    bool // 特殊病 rather than 慢性病
+	From, To   civil.Date
+}
+
+// Class is a class of person that somebody recognised (人员类别).
+type Class struct {
+	Name      string
+	From, To  civil.Date
+	Authority string // 认定机关
+}
+
+// Register reads and writes people. Their citizen IDs are sealed by its key.
+type Register struct{ sealer *gm.Sealer }
+
+// New returns a register that seals with s.
+func New(s *gm.Sealer) *Register { return &Register{s} }
+
+const sealID = "person.citizen_id"
+const sealCard = "person.card"
+
+// Add registers a person. An empty ID or Token is filled with a random one.
+func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
+	if p.ID == "" {
+		p.ID = random(10)
+	}
+	if p.Token == "" {
+		p.Token = random(16)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.ID, p.Name, r.sealer.Seal(sealID, p.CitizenID), r.sealer.Index(sealID, p.CitizenID), r.sealer.Index(sealCard, "C"+p.CitizenID),
+		p.Token, p.Female, int(p.Birth), p.Region, p.Employer)
+	return err
+}
+
+func random(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// The ways to find a person; ok is false if there is none.
+
+// ByID finds a person by the person number (人员编号).
+func (r *Register) ByID(ctx context.Context, tx *db.Tx, id string) (Person, bool, error) {
+	return r.find(ctx, tx, "id", id)
+}
+
+// ByCitizenID finds a person by citizen ID.
+func (r *Register) ByCitizenID(ctx context.Context, tx *db.Tx, id string) (Person, bool, error) {
+	return r.find(ctx, tx, "id_digest", r.sealer.Index(sealID, id))
+}
+
+// ByCard finds a person by the number of the social-security card (社会保障卡).
+func (r *Register) ByCard(ctx context.Context, tx *db.Tx, card string) (Person, bool, error) {
+	return r.find(ctx, tx, "card_digest", r.sealer.Index(sealCard, card))
+}
+
+// ByToken finds a person by the token of the e-credential.
+func (r *Register) ByToken(ctx context.Context, tx *db.Tx, token string) (Person, bool, error) {
+	return r.find(ctx, tx, "token", token)
+}
+
+func (r *Register) find(ctx context.Context, tx *db.Tx, column string, key any) (p Person, ok bool, err error) {
+	var sealed []byte
+	err = tx.QueryRow(ctx, `SELECT id, name, citizen_id, token, female, birth, region, employer FROM person WHERE `+column+` = ?`, key).
+		Scan(&p.ID, &p.Name, &sealed, &p.Token, &p.Female, &p.Birth, &p.Region, &p.Employer)
+	if db.IsNotFound(err) {
+		return Person{}, false, nil
+	}
+	if err != nil {
+		return Person{}, false, err
+	}
+	p.CitizenID, err = r.sealer.Open(sealID, sealed)
+	return p, err == nil, err
+}
+
+// AddInsurance adds a spell of insurance.
+func AddInsurance(ctx context.Context, tx *db.Tx, person string, i Insurance) error {
+	_, err := tx.Exec(ctx, `INSERT INTO insurance (person, scheme, from_day, to_day, retired, status, benefits_from, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		person, i.Scheme, int(i.From), int(i.To), i.Retired, i.Status, int(i.BenefitsFrom), i.Reason)
+	return err
+}
+
+// AddClass adds a recognised class of person.
+func AddClass(ctx context.Context, tx *db.Tx, person string, c Class) error {
+	_, err := tx.Exec(ctx, `INSERT INTO person_class (person, class, from_day, to_day, authority) VALUES (?, ?, ?, ?, ?)`, person, c.Name, int(c.From), int(c.To), c.Authority)
+	return err
+}
+
+// AddFiling adds a filing for care away from home.
+func AddFiling(ctx context.Context, tx *db.Tx, person string, f Filing) error {
+	_, err := tx.Exec(ctx, `INSERT INTO filing (person, region, kind, from_day, to_day) VALUES (?, ?, ?, ?, ?)`, person, f.Region, f.Kind, int(f.From), int(f.To))
+	return err
+}
+
+// AddSpecialDisease adds a recognised chronic or special disease.
+func AddSpecialDisease(ctx context.Context, tx *db.Tx, person string, d SpecialDisease) error {
+	_, err := tx.Exec(ctx, `INSERT INTO special_disease (person, code, name, special, from_day, to_day) VALUES (?, ?, ?, ?, ?, ?)`, person, d.Code, d.Name, d.Special, int(d.From), int(d.To))
+	return err
+}
+
+const onDay = ` AND from_day <= ? AND (to_day = 0 OR to_day >= ?)`
+
+// Insurances lists a person's insurance on a day, the employee scheme first:
+// of two at once it is the one that counts (重复参保从职工).
+func Insurances(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]Insurance, error) {
+	var out []Insurance
+	err := tx.Each(ctx, func(rows *sql.Rows) error {
+		var i Insurance
+		if err := rows.Scan(&i.Scheme, &i.From, &i.To, &i.Retired, &i.Status, &i.BenefitsFrom, &i.Reason); err != nil {
+			return err
+		}
+		if i.Status == policy.Normal && i.BenefitsFrom > day {
+			i.Status = policy.Waiting
+		}
+		out = append(out, i)
+		return nil
+	}, `SELECT scheme, from_day, to_day, retired, status, benefits_from, reason FROM insurance WHERE person = ?`+onDay+` ORDER BY scheme, from_day DESC`, person, int(day), int(day))
+	return out, err
+}
+
+// StatusOn is the insurance that counts on a day; NotInsured if there is none.
+func StatusOn(ctx context.Context, tx *db.Tx, person string, day civil.Date) (Insurance, error) {
+	all, err := Insurances(ctx, tx, person, day)
+	if err != nil || len(all) == 0 {
+		return Insurance{Status: policy.NotInsured}, err
+	}
+	return all[0], nil
+}
+
+// Classes lists the classes of a person on a day.
+func Classes(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]Class, error) {
+	var out []Class
+	err := tx.Each(ctx, func(rows *sql.Rows) error {
+		var c Class
+		if err := rows.Scan(&c.Name, &c.From, &c.To, &c.Authority); err != nil {
+			return err
+		}
+		out = append(out, c)
+		return nil
+	}, `SELECT class, from_day, to_day, authority FROM person_class WHERE person = ?`+onDay+` ORDER BY class`, person, int(day), int(day))
+	return out, err
+}
+
+// FilingOn is the filing of a person for care in a region that holds on a day.
+// A filing for a province (…0000) holds for all of it.
+func FilingOn(ctx context.Context, tx *db.Tx, person, region string, day civil.Date) (policy.Filing, error) {
+	var kind policy.Filing
+	province := region
+	if len(region) == 6 {
+		province = region[:2] + "0000"
+	}
+	err := tx.QueryRow(ctx, `SELECT kind FROM filing WHERE person = ? AND region IN (?, ?)`+onDay+` ORDER BY kind LIMIT 1`, person, region, province, int(day), int(day)).Scan(&kind)
+	if db.IsNotFound(err) {
+		return policy.NotFiled, nil
+	}
+	return kind, err
+}
+
+// SpecialDiseases lists the diseases recognised for a person on a day.
+func SpecialDiseases(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]SpecialDisease, error) {
+	var out []SpecialDisease
+	err := tx.Each(ctx, func(rows *sql.Rows) error {
+		var d SpecialDisease
+		if err := rows.Scan(&d.Code, &d.Name, &d.Special, &d.From, &d.To); err != nil {
+			return err
+		}
+		out = append(out, d)
+		return nil
+	}, `SELECT code, name, special, from_day, to_day FROM special_disease WHERE person = ?`+onDay+` ORDER BY code`, person, int(day), int(day))
+	return out, err
+}

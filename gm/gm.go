@@ -1,0 +1,115 @@
+// Package gm is the national cryptography (国密) that Anji uses, over a
+// well-kept library: SM3 digests, SM4 sealing of fields at rest, and keyed
+// digests by which sealed fields are found.
+package gm
+
+import (
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/emmansun/gmsm/sm3"
+	"github.com/emmansun/gmsm/sm4"
+)
+
+// Digest is the SM3 digest of data.
+func Digest(data ...[]byte) []byte {
+	h := sm3.New()
+	for _, d := range data {
+		h.Write(d)
+	}
+	return h.Sum(nil)
+}
+
+// Sealer seals fields and makes the digests by which they are found.
+type Sealer struct {
+	aead  cipher.AEAD
+	index []byte
+}
+
+// NewSealer makes a sealer from a key of 48 bytes: 16 for SM4, 32 for digests.
+func NewSealer(key []byte) (*Sealer, error) {
+	if len(key) != 48 {
+		return nil, fmt.Errorf("the key has %d bytes; 48 are needed", len(key))
+	}
+	block, err := sm4.NewCipher(key[:16])
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	return &Sealer{aead: aead, index: key[16:]}, nil
+}
+
+// Seal encrypts a field. purpose, such as "person.citizen_id", must be given
+// again to open it.
+func (s *Sealer) Seal(purpose, plain string) []byte {
+	nonce := make([]byte, s.aead.NonceSize())
+	rand.Read(nonce)
+	return s.aead.Seal(nonce, nonce, []byte(plain), []byte(purpose))
+}
+
+// ErrSealed says that a sealed field was changed, or sealed for another purpose.
+var ErrSealed = errors.New("the sealed field cannot be opened")
+
+// Open decrypts a field.
+func (s *Sealer) Open(purpose string, sealed []byte) (string, error) {
+	n := s.aead.NonceSize()
+	if len(sealed) < n {
+		return "", ErrSealed
+	}
+	plain, err := s.aead.Open(nil, sealed[:n], sealed[n:], []byte(purpose))
+	if err != nil {
+		return "", ErrSealed
+	}
+	return string(plain), nil
+}
+
+// Index is the keyed digest by which a sealed field is found.
+func (s *Sealer) Index(purpose, plain string) []byte {
+	h := hmac.New(sm3.New, s.index)
+	h.Write([]byte(purpose))
+	h.Write([]byte{0})
+	h.Write([]byte(plain))
+	return h.Sum(nil)
+}
+
+// LoadOrCreateKey reads the key file at path, or makes one that only its owner
+// can read.
+func LoadOrCreateKey(path string) (*Sealer, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key := make([]byte, 48)
+		rand.Read(key)
+		data = []byte(hex.EncodeToString(key) + "\n")
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = f.Write(data); err == nil {
+			err = f.Sync()
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(data)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s, err := NewSealer(key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
