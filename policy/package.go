@@ -364,3 +364,21 @@ func (p *Package) Divides(admitted, discharged civil.Date) bool {
 	first, _ := p.BenefitYear(discharged)
 	return p.crossing != crossByEnd && admitted != 0 && admitted < first
 }
+
+// GradeNote says in Chinese how far the package's documents were checked.
+func (p *Package) GradeNote() string {
+	counts := map[string]int{}
+	for _, d := range p.Documents {
+		counts[d.Grade]++
+	}
+	out := ""
+	for _, g := range []struct{ grade, what string }{{"A", "官方文件已核"}, {"B", "官方文件经转载"}, {"C", "第三方资料"}, {"S", "种子陈述"}, {"X", "示例"}} {
+		if n := counts[g.grade]; n > 0 {
+			if out != "" {
+				out += "，"
+			}
+			out += g.what + " " + strconv.Itoa(n) + " 份"
+		}
+	}
+	return out
+}

@@ -1,0 +1,47 @@
+# Anji. `make` lists the targets; `make test` is everything.
+
+GO ?= go
+export ANJI_SCREENSHOTS ?= $(CURDIR)/out/screenshots
+
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test check unit browser-ready reference fuzz bench lint fmt vuln
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## start everything on made-up data (the main job)
+	$(GO) run ./cmd/anji demo
+
+test: browser-ready check unit reference ## run all tests, installing what they need
+
+check: ## formatting, vet, staticcheck, the packages and their cases
+	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed: $$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) run ./cmd/anji policy lint --strict
+	$(GO) run ./cmd/anji policy test
+
+unit: ## the tests, under the race detector
+	$(GO) test -race -timeout 20m ./...
+	$(GO) test -timeout 10m ./bench
+
+reference: ## the comparison with a general expression engine still agrees
+	cd bench/reference && $(GO) vet ./... && $(GO) test ./...
+
+browser-ready: ## install the browser that the page tests drive, where that is possible
+	@./.ci/browser
+
+fuzz: ## fuzz every parser for a while: make fuzz FUZZTIME=5m
+	./.ci/fuzz $(or $(FUZZTIME),30s)
+
+bench: ## measure, in ratios
+	$(GO) test -run '^$$' -bench . ./bench
+	$(GO) run ./cmd/anji bench engine
+
+vuln: ## known vulnerabilities, where the database can be reached
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
+
+fmt: ## format code and packages
+	gofmt -w $$(git ls-files '*.go')
+	$(GO) run ./cmd/anji policy fmt -w policies

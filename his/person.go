@@ -1,0 +1,189 @@
+package his
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/enrolment"
+	"github.com/anji-platform/anji/fund"
+	"github.com/anji-platform/anji/ident"
+	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/provider"
+)
+
+// knownProvider refuses a provider that is not registered, and a care region
+// that is not the provider's.
+func (s *Server) knownProvider(ctx context.Context, tx *db.Tx, r *request) error {
+	p, ok, err := provider.Get(ctx, tx, r.provider)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return refuse("机构编号 fixmedins_code“%s”未登记", clip(r.provider, 30))
+	}
+	if !r.care.Within(ident.Region(p.Region)) {
+		return refuse("就医地区划 mdtrtarea_admvs“%s”与机构 %s 的区划 %s 不一致", r.care, p.Code, p.Region)
+	}
+	return nil
+}
+
+// findPerson is 1101: who a person is and how insured (人员信息获取).
+func (s *Server) findPerson(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
+	in := r.one("data")
+	p, err := s.byCredential(ctx, tx, in)
+	if err != nil {
+		return err
+	}
+	if err := sameRegion(r, p); err != nil {
+		return err
+	}
+	on := r.today()
+	if t := in.text("begntime"); t != "" {
+		on = day(t)
+	}
+	base := a.add("baseinfo")
+	base.set("psn_no", p.ID)
+	describePerson(base, p, r.today())
+	spells, err := enrolment.Insurances(ctx, tx, p.ID, on)
+	if err != nil {
+		return err
+	}
+	for _, i := range spells {
+		row := a.add("insuinfo")
+		row.set("insutype", insutype(i.Scheme))
+		row.set("psn_type", personType(i.Scheme, i.Retired, on.Age(p.Birth)))
+		row.set("psn_insu_stas", insuredStates[i.Status])
+		row.set("psn_insu_date", i.From.String())
+		if i.Status == policy.Arrears || i.Status == policy.Suspended {
+			row.set("paus_insu_date", i.From.String())
+		}
+		row.set("cvlserv_flag", notCivilServant)
+		row.set("insuplc_admdvs", p.Region)
+		if i.Scheme == policy.Employee {
+			row.set("emp_name", p.Employer)
+			balance, err := fund.Balance(ctx, tx, fund.PersonAccount(p.ID))
+			if err != nil {
+				return err
+			}
+			row.money("balc", balance)
+		}
+	}
+	classes, err := enrolment.Classes(ctx, tx, p.ID, on)
+	if err != nil {
+		return err
+	}
+	for _, c := range classes {
+		row := a.add("idetinfo")
+		code, ok := identities[c.Name]
+		if !ok {
+			code = otherIdentity
+		}
+		row.set("psn_idet_type", code)
+		row.set("memo", c.Name)
+		row.set("begntime", dayStart(c.From))
+		row.set("endtime", dayStart(c.To))
+	}
+	return nil
+}
+
+// notCivilServant is 公务员标志 (cvlserv_flag): nobody is marked as a civil
+// servant in the register.
+const notCivilServant = "0"
+
+// citizenIDType is 人员证件类型 (psn_cert_type) of the ID people are registered with.
+const citizenIDType = "01"
+
+func dayStart(d civil.Date) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String() + " 00:00:00"
+}
+
+// describePerson sets the fields about a person that several nodes share.
+func describePerson(l *line, p enrolment.Person, on civil.Date) {
+	l.set("psn_cert_type", citizenIDType)
+	l.set("certno", p.CitizenID)
+	l.set("psn_name", p.Name)
+	l.set("gend", sexCode(p.Female))
+	l.set("brdy", p.Birth.String())
+	l.set("age", strconv.Itoa(max(0, on.Age(p.Birth))))
+}
+
+// byCredential finds the person of the credential in a row (就诊凭证), and
+// refuses if the name or ID in the row is another's.
+func (s *Server) byCredential(ctx context.Context, tx *db.Tx, in *record) (p enrolment.Person, err error) {
+	kind, number := in.text("mdtrt_cert_type"), in.text("mdtrt_cert_no")
+	var ok bool
+	switch kind {
+	case "01":
+		p, ok, err = s.Enrolment.ByToken(ctx, tx, number)
+	case "02":
+		id, bad := ident.ParseCitizenID(number)
+		if bad != nil {
+			return p, refuse("就诊凭证编号 mdtrt_cert_no 不对：%s", bad)
+		}
+		p, ok, err = s.Enrolment.ByCitizenID(ctx, tx, string(id))
+	default:
+		p, ok, err = s.Enrolment.ByCard(ctx, tx, strings.ToUpper(number))
+	}
+	if err != nil {
+		return p, err
+	}
+	if !ok {
+		label, _ := s.spec.Dictionary("mdtrt_cert_type").Label(kind)
+		return p, refuse("没有%s（mdtrt_cert_type %s）为“%s”的参保人员", label, kind, ident.Mask(number))
+	}
+	return p, sameIdentity(in, p)
+}
+
+// sameIdentity refuses a row whose ID or name, if stated, is another's.
+func sameIdentity(in *record, p enrolment.Person) error {
+	if certno := strings.ToUpper(in.optional("certno")); certno != "" && certno != p.CitizenID && certno != "C"+p.CitizenID {
+		return refuse("证件号码 certno“%s”与所持凭证的人员不符", ident.Mask(certno))
+	}
+	if name := in.optional("psn_name"); name != "" && name != p.Name {
+		return refuse("人员姓名 psn_name“%s”与所持凭证的人员不符", clip(name, 20))
+	}
+	return nil
+}
+
+// sameRegion refuses a request that names another insured region than the
+// person's.
+func sameRegion(r *request, p enrolment.Person) error {
+	if r.insured == "" || ident.Region(r.insured).Within(ident.Region(p.Region)) {
+		return nil
+	}
+	return refuse("参保地区划 insuplc_admdvs“%s”与该人员的参保地 %s 不一致", r.insured, p.Region)
+}
+
+// holder finds the person of the person number in a row, and checks the
+// credential in the same row if one is given.
+func (s *Server) holder(ctx context.Context, tx *db.Tx, r *request, in *record) (enrolment.Person, error) {
+	id := in.text("psn_no")
+	p, ok, err := s.Enrolment.ByID(ctx, tx, id)
+	if err != nil {
+		return p, err
+	}
+	if !ok {
+		return p, refuse("人员编号 psn_no“%s”不存在，请用 1101 取得", clip(id, 30))
+	}
+	if in.optional("mdtrt_cert_no") != "" {
+		bearer, err := s.byCredential(ctx, tx, in)
+		if err != nil {
+			return p, err
+		}
+		if bearer.ID != p.ID {
+			return p, refuse("就诊凭证的人员与人员编号 psn_no“%s”不是同一人（人证不符）", id)
+		}
+	} else if err := sameIdentity(in, p); err != nil {
+		return p, err
+	}
+	if err := within(in, p.Region); err != nil {
+		return p, err
+	}
+	return p, sameRegion(r, p)
+}

@@ -1,0 +1,218 @@
+package his
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/enrolment"
+	"github.com/anji-platform/anji/gm"
+	"github.com/anji-platform/anji/settlement"
+)
+
+// timeout bounds the work on one message, so that a slow database answers the
+// hospital with a refusal and not with silence.
+const timeout = 30 * time.Second
+
+// scope is where db keeps the replies of this room.
+const scope = "his"
+
+// Config is what a Server works with. Every field but Log and Now is needed.
+type Config struct {
+	DB         *db.DB
+	Sealer     *gm.Sealer // seals remembered replies, which hold citizen IDs
+	Enrolment  *enrolment.Register
+	Settlement *settlement.Service
+	Now        func() time.Time // the clock; nil: the machine's
+	Log        *slog.Logger     // nil: slog.Default()
+}
+
+// A Server is the http.Handler of the interface. It keeps no state.
+type Server struct {
+	Config
+	spec     *Spec
+	handlers map[string]handler
+	serial   func() uint64 // the serial of a reply, of ten digits
+}
+
+// A handler does one transaction: it reads the request's records, calls the
+// domain rooms in tx, and fills the answer. An error undoes everything.
+type handler func(s *Server, ctx context.Context, tx *db.Tx, r *request, a *answer) error
+
+// New returns a server of the interface, to be mounted at /his and /his/.
+func New(c Config) *Server {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	spec, err := LoadSpec()
+	if err != nil {
+		panic("his: " + err.Error()) // the tables are part of the program, and tested
+	}
+	return &Server{Config: c, spec: spec, handlers: offered, serial: func() uint64 { return rand.Uint64N(1e10) }}
+}
+
+// offered are the transactions this server does, by number. The same numbers
+// with the suffix A are the same transactions.
+var offered = map[string]handler{
+	"1101": (*Server).findPerson,
+	"2201": (*Server).register,
+	"2203": (*Server).describe,
+	"2204": (*Server).addFees,
+	"2206": (*Server).preview,
+	"2207": (*Server).settle,
+	"2301": (*Server).addFees,
+	"2303": (*Server).preview,
+	"2304": (*Server).settle,
+	"2401": (*Server).admit,
+	"9001": (*Server).signIn,
+	"9002": (*Server).signOut,
+}
+
+// Spec is the interface's tables, for documentation.
+func (s *Server) Spec() *Spec { return s.spec }
+
+// ServeHTTP answers one message. What the business says, for or against, is
+// status 200 with infcode; other statuses are for misuse of the transport.
+func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	st := &stamp{received: s.Now(), serial: s.serial()}
+	status, reply := s.serve(req, st)
+	if status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(reply)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(reply) // a client that went away asks again with the same msgid
+}
+
+func (s *Server) serve(req *http.Request, st *stamp) (int, []byte) {
+	number, ok := addressNumber(req.URL.Path)
+	switch {
+	case !ok:
+		return http.StatusNotFound, s.failure(st, refuse("地址应为 /his 或 /his/交易编号"))
+	case req.Method != http.MethodPost:
+		return http.StatusMethodNotAllowed, s.failure(st, refuse("请用 POST 方法调用"))
+	case !acceptable(req.Header.Get("Content-Type")):
+		return http.StatusUnsupportedMediaType, s.failure(st, refuse("Content-Type 应为 application/json 或 text/plain，编码 UTF-8"))
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, req.Body, maxBody))
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return http.StatusRequestEntityTooLarge, s.failure(st, refuse("报文超过 %d 字节，请分批上传", int64(maxBody)))
+		}
+		return http.StatusBadRequest, s.failure(st, refuse("报文没有收全"))
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), timeout)
+	defer cancel()
+	return http.StatusOK, s.answer(ctx, body, number, st)
+}
+
+// addressNumber is the transaction number after /his, "" for none.
+func addressNumber(path string) (string, bool) {
+	rest, ok := strings.CutPrefix(path, "/his")
+	if !ok {
+		return "", false
+	}
+	number := strings.Trim(rest, "/")
+	if number == "" {
+		return "", rest == "" || rest == "/"
+	}
+	return number, rest[0] == '/' && !strings.Contains(number, "/")
+}
+
+// acceptable takes what clients of the interface send, including nothing.
+func acceptable(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return false
+	}
+	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") && !strings.EqualFold(c, "utf8") {
+		return false
+	}
+	return media == "application/json" || media == "text/plain" || media == "text/json"
+}
+
+// answer does what a message asks and gives the whole reply. It does not
+// panic.
+func (s *Server) answer(ctx context.Context, body []byte, number string, st *stamp) (reply []byte) {
+	var r *request
+	defer func() {
+		if p := recover(); p != nil {
+			reply = s.failure(st, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	r, err := s.read(body, number)
+	st.region = r.care
+	if err == nil {
+		reply, err = s.transact(ctx, r, st)
+	}
+	if err != nil {
+		return s.failure(st, err)
+	}
+	return reply
+}
+
+// transact does a request once: the reply is remembered in the transaction
+// that did the work, and given again to the same request.
+func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []byte, err error) {
+	key := r.provider + " " + r.msgid
+	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		digest, sealed, known, err := tx.Recall(ctx, scope, key)
+		if err != nil {
+			return err
+		}
+		if known {
+			if !bytes.Equal(digest, r.digest[:]) {
+				return refuse("msgid“%s”已用于另一笔内容不同的请求；新请求请用新的 msgid，重发请保持原内容", clip(r.msgid, 64))
+			}
+			plain, err := s.Sealer.Open(scope, sealed)
+			reply = []byte(plain)
+			return err
+		}
+		if err := s.admitted(ctx, tx, r); err != nil {
+			return err
+		}
+		a := &answer{t: r.spec}
+		if err := s.handlers[base(r.spec.Number)](s, ctx, tx, r, a); err != nil {
+			return err
+		}
+		st.replied = s.Now()
+		reply = st.success(r.warnings, a)
+		return tx.Remember(ctx, scope, key, r.digest[:], s.Sealer.Seal(scope, string(reply)))
+	})
+	return reply, err
+}
+
+// failure is the reply to a message that was not done. What is no refusal is
+// a fault of ours: the sender gets a reference number, the log the rest. The
+// log holds no message contents.
+func (s *Server) failure(st *stamp, err error) []byte {
+	st.replied = s.Now()
+	var r *refusal
+	if !errors.As(err, &r) {
+		s.Log.Error("his: a message was not done", "reference", st.id(), "error", err)
+		err = refuse("系统暂时无法处理，请稍后用原报文重发；参考号 %s", st.id())
+	}
+	return st.failure(err)
+}

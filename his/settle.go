@@ -1,0 +1,294 @@
+package his
+
+import (
+	"context"
+	"strings"
+
+	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/settlement"
+)
+
+// preview is 2206 and 2303: what settling would give (预结算).
+func (s *Server) preview(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
+	return s.decide(ctx, tx, r, a, s.Settlement.Preview)
+}
+
+// settle is 2207 and 2304: a settlement (结算).
+func (s *Server) settle(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
+	return s.decide(ctx, tx, r, a, s.Settlement.Settle)
+}
+
+type decider func(context.Context, *db.Tx, settlement.SettleRequest) (*settlement.Settlement, error)
+
+func (s *Server) decide(ctx context.Context, tx *db.Tx, r *request, a *answer, by decider) error {
+	in := r.one("data")
+	p, err := s.holder(ctx, tx, r, in)
+	if err != nil {
+		return err
+	}
+	v, err := s.visit(ctx, tx, r, in)
+	if err != nil {
+		return err
+	}
+	if err := s.sameVisit(in, v); err != nil {
+		return err
+	}
+	total, err := in.amount("medfee_sumamt")
+	if err != nil {
+		return err
+	}
+	st, err := by(ctx, tx, settlement.SettleRequest{
+		Visit: v.ID, Person: p.ID, Provider: r.provider, Batch: in.optional("chrg_bchno"), Total: total,
+		UseAccount: accountUse(in.text("acct_used_flag")), Discharged: discharged(in), Invoice: in.optional("invono"),
+		MidStay: in.optional("mid_setl_flag") == "1", Actor: r.actor(),
+	})
+	if err != nil {
+		return spell(err)
+	}
+	if err := sameAmounts(in, &st.Result); err != nil {
+		return err
+	}
+	if in.text("psn_setlway") != byItem {
+		r.warnings = append(r.warnings, "个人结算方式 psn_setlway 按 01 按项目结算处理")
+	}
+	s.settlementInfo(a.add("setlinfo"), r, in, st)
+	settlementDetail(a, st)
+	return nil
+}
+
+// byItem is 个人结算方式 (psn_setlway): the one way people are settled with.
+const byItem = "01"
+
+// accountUse is 个人账户使用标志 (acct_used_flag). A preview of a stay may
+// leave it out; then the own account is asked, as a settlement mostly does.
+func accountUse(flag string) settlement.AccountUse {
+	switch flag {
+	case "0":
+		return settlement.NoAccount
+	case "2":
+		return settlement.FamilyAccount
+	}
+	return settlement.OwnAccount
+}
+
+func discharged(in *record) civil.Date {
+	return day(in.optional("dscgTime"))
+}
+
+// sameVisit refuses a request that calls the visit something else than it was
+// registered as.
+func (s *Server) sameVisit(in *record, v settlement.Visit) error {
+	sch, err := scheme(in.text("insutype"))
+	if err != nil {
+		return err
+	}
+	if sch != v.Scheme {
+		return refuse("险种类型 insutype“%s”与就诊登记的 %s 不一致", in.text("insutype"), insutype(v.Scheme))
+	}
+	if stays(v.Kind) != isStay(in) {
+		if stays(v.Kind) {
+			return refuse("就诊 mdtrt_id“%s”是住院，应以 2303、2304 结算", v.ID)
+		}
+		return refuse("就诊 mdtrt_id“%s”不是住院，应以 2206、2207 结算", v.ID)
+	}
+	medType := in.optional("med_type")
+	if medType == "" {
+		return nil
+	}
+	kind, err := s.visitKind(medType)
+	if err != nil {
+		return err
+	}
+	if kind != v.Kind && !(recognisedLater(kind) && recognisedLater(v.Kind)) {
+		return refuse("医疗类别 med_type“%s”与就诊登记的类别“%s”不一致，一次就诊只能有一个医疗类别，请先以 2203 更正", medType, v.Kind.Title())
+	}
+	return nil
+}
+
+// isStay reports whether a settlement's row is of the transactions for stays.
+func isStay(in *record) bool {
+	_, ok := in.node.byName["mid_setl_flag"]
+	return ok
+}
+
+// recognisedLater tells the kinds that the recognition of the disease decides.
+func recognisedLater(k policy.VisitKind) bool { return k == policy.Chronic || k == policy.Special }
+
+// sameAmounts refuses a request that states another division of the total than
+// ours. Four zeros state nothing.
+func sameAmounts(in *record, r *policy.Result) error {
+	ours := [...]struct {
+		name string
+		fen  money.Fen
+	}{
+		{"fulamt_ownpay_amt", r.FullOwnPay}, {"overlmt_selfpay", r.OverCeiling},
+		{"preselfpay_amt", r.FirstOwnPay}, {"inscp_scp_amt", r.InScope},
+	}
+	var wrong error
+	stated := false
+	for _, o := range ours {
+		if in.optional(o.name) == "" {
+			continue
+		}
+		theirs, err := in.amount(o.name)
+		if err != nil {
+			return err
+		}
+		stated = stated || theirs != 0
+		if theirs != o.fen && wrong == nil {
+			f := in.node.Fields[in.node.byName[o.name]]
+			wrong = refuse("%s：请求为 %s，本平台计算为 %s，请先预结算核对", f.at(in), theirs, o.fen)
+		}
+	}
+	if !stated {
+		return nil
+	}
+	return wrong
+}
+
+// settlementInfo spells the amounts of a settlement (结算信息).
+func (s *Server) settlementInfo(out *line, r *request, in *record, st *settlement.Settlement) {
+	res, c := &st.Result, &st.Case
+	out.set("mdtrt_id", st.Visit.ID)
+	if _, ok := out.node.byName["setl_id"]; ok {
+		out.set("setl_id", st.ID)
+	}
+	out.set("psn_no", st.Person.ID)
+	describePerson(out, st.Person, c.Date)
+	out.set("insutype", insutype(c.Scheme))
+	out.set("psn_type", personType(c.Scheme, c.Retired, c.Date.Age(st.Person.Birth)))
+	out.set("cvlserv_flag", notCivilServant)
+	out.set("setl_time", st.At.In(zone).Format(clockLayout))
+	out.set("mdtrt_cert_type", in.text("mdtrt_cert_type"))
+	out.set("med_type", medicalType(in, st.Visit.Kind))
+
+	out.money("medfee_sumamt", res.Total)
+	out.money("fulamt_ownpay_amt", res.FullOwnPay)
+	out.money("overlmt_selfpay", res.OverCeiling)
+	out.money("preselfpay_amt", res.FirstOwnPay)
+	out.money("inscp_scp_amt", res.InScope)
+	out.money("act_pay_dedc", res.Deductible)
+	out.set("pool_prop_selfpay", ratio(res.Ratio))
+	out.money("hifp_pay", res.Fund[policy.Basic])
+	out.money("cvlserv_pay", res.Fund[policy.CivilServant])
+	out.money("hifes_pay", res.Fund[policy.Enterprise])
+	out.money("hifmi_pay", res.Fund[policy.Catastrophic])
+	out.money("hifob_pay", res.Fund[policy.LargeAmount])
+	out.money("maf_pay", res.Fund[policy.Assistance])
+	out.money("oth_pay", res.Fund[policy.Other])
+	out.money("hifdm_pay", 0)
+	out.money("fund_pay_sumamt", res.FundTotal)
+	out.money("psn_part_amt", res.Person)
+	out.money("acct_pay", res.Account)
+	out.money("acct_mulaid_pay", res.FamilyAccount)
+	out.money("psn_cash_pay", res.Cash)
+	out.money("hosp_part_amt", res.Hospital)
+	out.money("balc", st.Balance)
+
+	out.set("medins_setl_id", r.msgid)
+	out.set("clr_optins", st.Provider.Region)
+	out.set("clr_way", clearingWay)
+	out.set("clr_type", clearingTypes[c.Visit])
+	if st.Note != "" {
+		r.warnings = append(r.warnings, st.Note)
+	}
+	if res.Reason != "" {
+		r.warnings = append(r.warnings, res.Reason)
+	}
+}
+
+// medicalType is the kind of care as the request wrote it; requests about
+// stays do not say it.
+func medicalType(in *record, kind policy.VisitKind) string {
+	if t := in.optional("med_type"); t != "" {
+		return t
+	}
+	switch kind {
+	case policy.DaySurgery:
+		return "28"
+	case policy.Maternity:
+		return "52"
+	}
+	return "21"
+}
+
+// noLimit is 本次可支付限额金额 (crt_payb_lmt_amt) of a stage without limit.
+const noLimit money.Fen = 99_999_999_999
+
+// settlementDetail spells what each fund and account pays (结算基金分项信息).
+// The rows sum to what funds, accounts and hospital pay.
+func settlementDetail(a *answer, st *settlement.Settlement) {
+	type share struct {
+		code, name        string
+		base, limit, paid money.Fen
+		info              []string
+	}
+	var shares []share
+	add := func(s share) {
+		for i := range shares {
+			if shares[i].code == s.code {
+				shares[i].paid += s.paid
+				shares[i].info = append(shares[i].info, s.info...)
+				return
+			}
+		}
+		shares = append(shares, s)
+	}
+	res := &st.Result
+	for _, sp := range res.Stages() {
+		if sp.Fund != nil {
+			add(share{sp.Fund.Code, sp.Fund.Title, sp.Base, sp.Payable, sp.Paid, stepsOf(st.Steps, sp.Stage.ID)})
+		}
+	}
+	account := accountSteps(st.Steps)
+	if own := res.Account - res.FamilyAccount; own != 0 {
+		add(share{ownAccountFund, "职工基本医疗保险个人账户基金", res.Person, st.Case.Account, own, account})
+	}
+	if res.FamilyAccount != 0 {
+		add(share{familyAccountFund, "职工基本医疗保险个人账户基金（共济）", res.Person, st.Case.FamilyAccount, res.FamilyAccount, account})
+	}
+	if res.Hospital != 0 {
+		add(share{hospitalFund, "医院垫付", res.Total, res.Hospital, res.Hospital, []string{"医院负担 " + res.Hospital.String() + " 元"}})
+	}
+	for _, s := range shares {
+		row := a.add("setldetail")
+		row.set("fund_pay_type", s.code)
+		row.set("fund_pay_type_name", s.name)
+		row.money("inscp_scp_amt", s.base)
+		row.money("crt_payb_lmt_amt", min(s.limit, noLimit))
+		row.money("fund_payamt", s.paid)
+		row.set("setl_proc_info", clip(strings.Join(s.info, "；"), 3999))
+	}
+}
+
+// stepsOf are the words of the steps of one stage.
+func stepsOf(steps []policy.Step, stage string) []string {
+	return words(steps, func(s *policy.Step) bool { return s.Stage == stage })
+}
+
+func accountSteps(steps []policy.Step) []string {
+	return words(steps, func(s *policy.Step) bool { return s.Kind == policy.StepAccount })
+}
+
+// words are those of the steps that are wanted; a title is said once.
+func words(steps []policy.Step, wanted func(*policy.Step) bool) []string {
+	var out []string
+	title := ""
+	for i := range steps {
+		s := &steps[i]
+		if !wanted(s) {
+			continue
+		}
+		what := s.What
+		// What a stage pays in all names the stage itself.
+		if s.Kind != policy.StepPay && s.Title != title && s.Title != "" {
+			what = s.Title + "：" + what
+		}
+		title = s.Title
+		out = append(out, what)
+	}
+	return out
+}

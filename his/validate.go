@@ -1,0 +1,383 @@
+package his
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/anji-platform/anji/civil"
+)
+
+// maxMessage is the length of err_msg and warn_msg in characters.
+const maxMessage = 200
+
+// A record is one row of a node as it was sent and checked. Its texts are in
+// the plain form the rest of the package relies on: numbers without exponent,
+// dates as 2006-01-02, codes as the dictionary writes them, "" for nothing.
+type record struct {
+	node  *Node
+	row   int // from 1 in a node of many rows, else 0
+	texts []string
+	state []fieldState
+	rows  map[string][]record // by field of type Rows
+}
+
+type fieldState uint8
+
+const (
+	absent  fieldState = iota
+	present            // sent, perhaps empty
+	faulty             // sent, and refused
+)
+
+// text returns the field's text. A name that the node does not have is a slip
+// of the program.
+func (r *record) text(name string) string {
+	i, ok := r.node.byName[name]
+	if !ok {
+		panic("his: node " + r.node.Name + " has no field " + name)
+	}
+	return r.texts[i]
+}
+
+// optional is text for a field that not every transaction has.
+func (r *record) optional(name string) string {
+	if i, ok := r.node.byName[name]; ok {
+		return r.texts[i]
+	}
+	return ""
+}
+
+// fault is one wrong field of a request.
+type fault struct {
+	grade gradeOfFault
+	text  string
+	field bool   // a missing field; text is its name
+	place string // of a missing field, its node and row
+}
+
+type gradeOfFault uint8
+
+// Faults are reported in this order.
+const (
+	faultMissing gradeOfFault = iota
+	faultForm                 // not of the type
+	faultCode                 // not in the dictionary
+	faultSize                 // too long
+)
+
+// A checker turns nodes into records and collects what is wrong with them and
+// what it repaired.
+type checker struct {
+	faults   []fault
+	count    int
+	warnings []string
+}
+
+// maxFaults bounds what is kept; the message holds no more anyway.
+const maxFaults = 64
+
+func (c *checker) fault(g gradeOfFault, format string, args ...any) {
+	if c.count++; len(c.faults) < maxFaults {
+		c.faults = append(c.faults, fault{grade: g, text: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (c *checker) missing(f *Field, r *record) {
+	if c.count++; len(c.faults) < maxFaults {
+		c.faults = append(c.faults, fault{faultMissing, f.Name + "（" + f.Title + "）", true, r.place()})
+	}
+}
+
+func (c *checker) warn(format string, args ...any) {
+	if len(c.warnings) < maxFaults {
+		if w := fmt.Sprintf(format, args...); !slices.Contains(c.warnings, w) {
+			c.warnings = append(c.warnings, w)
+		}
+	}
+}
+
+// err is the message for err_msg, most important first, or nil.
+func (c *checker) err() error {
+	if c.count == 0 {
+		return nil
+	}
+	slices.SortStableFunc(c.faults, func(a, b fault) int { return cmp.Compare(a.grade, b.grade) })
+	texts := make([]string, len(c.faults))
+	for i, f := range c.faults {
+		switch {
+		case !f.field:
+			texts[i] = "；" + f.text
+		case i > 0 && c.faults[i-1].field && c.faults[i-1].place == f.place:
+			texts[i] = "、" + f.text
+		default:
+			texts[i] = "；缺少 " + f.place + f.text
+		}
+	}
+	texts[0] = strings.TrimPrefix(texts[0], "；")
+	head := ""
+	if c.count > 1 {
+		head = fmt.Sprintf("共 %d 处不对：", c.count)
+	}
+	return refuse("%s", fit(head, texts, maxMessage))
+}
+
+// fit joins as many whole texts as have room in n runes after head; of the
+// first, if need be, its beginning. Dots say that some are left out.
+func fit(head string, texts []string, n int) string {
+	left := n - utf8.RuneCountInString(head) - 1 // for the dots
+	dots := ""
+	for i, t := range texts {
+		size := utf8.RuneCountInString(t)
+		switch {
+		case size <= left:
+			head += t
+			left -= size
+		case i == 0:
+			return head + clip(t, left)
+		default:
+			dots = "…"
+		}
+	}
+	return head + dots
+}
+
+// input checks the whole input of a transaction. The result has the rows of
+// every node that does not stand inside another.
+func (c *checker) input(nodes []*Node, in *value) map[string][]record {
+	out := make(map[string][]record, len(nodes))
+	for i, n := range nodes {
+		if n.Nested {
+			continue
+		}
+		v := in
+		if n.Name != "" {
+			v = in.getFold(n.Name)
+		}
+		if v.empty() {
+			// The first node carries what the transaction is about; the
+			// others may be left out.
+			if i == 0 {
+				c.fault(faultMissing, "缺少节点 input.%s", n.Name)
+			}
+			continue
+		}
+		out[n.Name] = c.node(n, v)
+	}
+	return out
+}
+
+// node checks the rows of a node. One object stands for one row and a list of
+// one for an object, as clients mix them.
+func (c *checker) node(n *Node, v *value) []record {
+	switch {
+	case v.kind == '{':
+		return []record{c.row(n, v, 0)}
+	case v.kind != '[':
+		c.fault(faultForm, "节点 %s 应为%s", n.Name, formOf(n))
+		return nil
+	case !n.Many && len(v.items) != 1:
+		c.fault(faultForm, "节点 %s 有 %d 行，应为 1 行", n.Name, len(v.items))
+		return nil
+	case len(v.items) == 0:
+		return nil
+	}
+	rows := make([]record, 0, len(v.items))
+	for i := range v.items {
+		if v.items[i].kind != '{' {
+			c.fault(faultForm, "节点 %s 第 %d 行应为对象", n.Name, i+1)
+			continue
+		}
+		rows = append(rows, c.row(n, &v.items[i], i+1))
+	}
+	return rows
+}
+
+func formOf(n *Node) string {
+	if n.Many {
+		return "对象的数组"
+	}
+	return "对象"
+}
+
+func (c *checker) row(n *Node, v *value, row int) record {
+	r := record{node: n, row: row, texts: make([]string, len(n.Fields)), state: make([]fieldState, len(n.Fields))}
+	for i := range v.members {
+		m := &v.members[i]
+		at, ok := n.byName[m.name]
+		if !ok {
+			continue // provinces add fields of their own
+		}
+		f := n.Fields[at]
+		r.state[at] = present
+		if m.empty() {
+			continue
+		}
+		ok = true
+		switch {
+		case f.Type == Rows:
+			if r.rows == nil {
+				r.rows = map[string][]record{}
+			}
+			r.rows[f.Name] = c.node(f.rows, &m.value)
+		case m.kind == '{' || m.kind == '[':
+			if ok = f.Type == Object || f.Type == Bytes || f.Name == "exp_content"; ok {
+				r.texts[at] = string(appendJSON(nil, &m.value))
+			} else {
+				c.fault(faultForm, "%s应为%s，不是对象或数组", f.at(&r), f.form())
+			}
+		default:
+			r.texts[at], ok = c.scalar(f, &r, strings.TrimSpace(m.text))
+		}
+		if !ok {
+			r.state[at] = faulty
+		}
+	}
+	for i, f := range n.Fields {
+		switch {
+		case !f.Required || r.state[i] == faulty || r.texts[i] != "" || len(r.rows[f.Name]) > 0:
+		case f.Type == Number && r.state[i] == present:
+			// 数值为空传 0: an empty number is a zero not written out.
+			r.texts[i] = "0"
+			c.warn("%s为空，按 0 处理", f.at(&r))
+		default:
+			c.missing(f, &r)
+		}
+	}
+	return r
+}
+
+// at names the field in its place, e.g. “feedetail 第 3 行 cnt（数量）”.
+func (f *Field) at(r *record) string { return r.place() + f.Name + "（" + f.Title + "）" }
+
+func (r *record) place() string {
+	switch {
+	case r.row > 0:
+		return r.node.Name + " 第 " + strconv.Itoa(r.row) + " 行 "
+	case r.node.Name != "":
+		return r.node.Name + "."
+	}
+	return ""
+}
+
+// form says in words what the field holds.
+func (f *Field) form() string {
+	switch f.Type {
+	case Number:
+		if f.Length == 0 {
+			return "数值"
+		}
+		if f.Decimals == 0 {
+			return fmt.Sprintf("整数，最多 %d 位", f.Length)
+		}
+		return fmt.Sprintf("数值，整数最多 %d 位、小数最多 %d 位", f.Length-f.Decimals, f.Decimals)
+	case Date:
+		return "日期 yyyy-MM-dd"
+	case DateTime:
+		return "时间 yyyy-MM-dd HH:mm:ss"
+	case Object, Rows:
+		return "对象"
+	}
+	if f.Length == 0 {
+		return "字符"
+	}
+	return fmt.Sprintf("字符，最多 %d 个", f.Length)
+}
+
+// scalar checks one value and returns its plain form, and whether it is right.
+func (c *checker) scalar(f *Field, r *record, s string) (string, bool) {
+	bad := func(g gradeOfFault, want string) (string, bool) {
+		c.fault(g, "%s“%s”：应为%s", f.at(r), clip(printable(s), 24), want)
+		return "", false
+	}
+	switch f.Type {
+	case Number:
+		plain, ok := plainNumber(s)
+		if !ok {
+			return bad(faultForm, f.form())
+		}
+		whole, decimals := numberSize(plain)
+		if f.Length > 0 && (whole > f.Length-f.Decimals || decimals > f.Decimals) {
+			return bad(faultSize, f.form())
+		}
+		s = plain
+	case Date:
+		if _, err := civil.Parse(s); err != nil {
+			if !isDateTime(s) {
+				return bad(faultForm, f.form())
+			}
+			c.warn("%s只取日期", f.at(r))
+			s = s[:10]
+		}
+	case DateTime:
+		if !isDateTime(s) {
+			return bad(faultForm, f.form())
+		}
+	case Text, Object:
+		if strings.ContainsFunc(s, forbidden) {
+			return bad(faultForm, "不含控制字符的文字")
+		}
+		if f.Dictionary == nil && f.Length > 0 && utf8.RuneCountInString(s) > f.Length {
+			return bad(faultSize, f.form())
+		}
+	}
+	if d := f.Dictionary; d != nil {
+		if _, ok := d.labels[s]; !ok {
+			code := d.padded[strings.TrimLeft(s, "0")]
+			if code == "" || len(s) > len(code)+2 {
+				return bad(faultCode, d.allowed())
+			}
+			c.warn("%s“%s”按“%s”处理", f.at(r), s, code)
+			s = code
+		}
+	}
+	return s, true
+}
+
+// allowed lists the first codes of the dictionary.
+func (d *Dictionary) allowed() string {
+	const most = 5
+	var b strings.Builder
+	b.WriteByte(' ')
+	for i, code := range d.Codes {
+		if i == most {
+			fmt.Fprintf(&b, "…（字典 %s 共 %d 项）", d.Name, len(d.Codes))
+			break
+		}
+		if i > 0 {
+			b.WriteString("、")
+		}
+		b.WriteString(code.Code + " " + code.Label)
+	}
+	return b.String()
+}
+
+// isDateTime reports whether s is a time written as 2006-01-02 15:04:05.
+func isDateTime(s string) bool {
+	if len(s) != 19 || s[10] != ' ' || s[13] != ':' || s[16] != ':' {
+		return false
+	}
+	if _, err := civil.Parse(s[:10]); err != nil {
+		return false
+	}
+	h, m, sec := s[11:13], s[14:16], s[17:19]
+	return allDigits(h) && allDigits(m) && allDigits(sec) && h < "24" && m < "60" && sec < "60"
+}
+
+// forbidden are the characters that no text of the interface holds; a
+// database or a terminal could misread them.
+func forbidden(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,166 @@
+// Package server puts the rooms together: one store, one set of packages, the
+// hospital interface and the pages on one address. It holds wiring and nothing
+// else.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/anji-platform/anji/bill"
+	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/enrolment"
+	"github.com/anji-platform/anji/gm"
+	"github.com/anji-platform/anji/his"
+	"github.com/anji-platform/anji/his/hospital"
+	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/portal"
+	"github.com/anji-platform/anji/settlement"
+)
+
+// Config says what a server works with.
+type Config struct {
+	Data      string // folder of the database and its key
+	Policies  *policy.Store
+	Now       func() time.Time // nil: time.Now
+	Log       *slog.Logger
+	Synthetic bool   // the data is made up: the pages say so
+	Address   string // where the server will be reached, for the pages; such as http://127.0.0.1:8080
+}
+
+// Server is an open store with everything that serves it.
+type Server struct {
+	DB         *db.DB
+	Register   *enrolment.Register
+	Settlement *settlement.Service
+	Handler    http.Handler
+}
+
+// Open opens the data folder's store and assembles the server.
+func Open(ctx context.Context, c Config) (*Server, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	sealer, err := gm.LoadOrCreateKey(filepath.Join(c.Data, "key"))
+	if err != nil {
+		return nil, err
+	}
+	store, err := db.Open(ctx, filepath.Join(c.Data, "anji.db"))
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{DB: store, Register: enrolment.New(sealer)}
+	s.Settlement = settlement.New(c.Policies, s.Register, c.Now)
+	mux := http.NewServeMux()
+	interfaceHandler := his.New(his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement, Now: c.Now, Log: c.Log})
+	mux.Handle("/his", interfaceHandler)
+	mux.Handle("/his/", interfaceHandler)
+	mux.Handle("/", portal.New(portal.Config{
+		Settlements: settlements{s}, Packages: packages{c.Policies, c.Now},
+		HIS:       portal.HIS{Address: c.Address + "/his", Sample: hospital.Sample()},
+		Log:       c.Log,
+		Health:    s.healthy,
+		Synthetic: c.Synthetic,
+	}))
+	s.Handler = mux
+	return s, nil
+}
+
+// Close closes the store.
+func (s *Server) Close() error { return s.DB.Close() }
+
+func (s *Server) healthy(ctx context.Context) error {
+	return s.DB.View(ctx, func(tx *db.Tx) error {
+		_, _, err := settlement.Counts(ctx, tx)
+		return err
+	})
+}
+
+// Serve answers on l until ctx ends, then lets what is under way finish.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{Handler: s.Handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, WriteTimeout: 120 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10}
+	failed := make(chan error, 1)
+	go func() { failed <- h.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	err := h.Shutdown(stop)
+	if e := <-failed; err == nil && !errors.Is(e, http.ErrServerClosed) {
+		err = e
+	}
+	return err
+}
+
+// settlements shows the portal the settlements of the store.
+type settlements struct{ s *Server }
+
+func (v settlements) Recent(ctx context.Context, n int) (rows []portal.Row, err error) {
+	err = v.s.DB.View(ctx, func(tx *db.Tx) error {
+		all, err := v.s.Settlement.Recent(ctx, tx, n)
+		for _, st := range all {
+			r := &st.Result
+			rows = append(rows, portal.Row{ID: st.ID, Time: st.At, Name: st.Person.Name, Provider: st.Provider.Name, Visit: st.Case.Visit,
+				Total: r.Total, Fund: r.FundTotal, Person: r.Person, Refused: r.Refused})
+		}
+		return err
+	})
+	return rows, err
+}
+
+func (v settlements) Get(ctx context.Context, id string) (out *portal.Settled, err error) {
+	err = v.s.DB.View(ctx, func(tx *db.Tx) error {
+		st, ok, err := v.s.Settlement.Get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return portal.ErrNotFound
+		}
+		out = &portal.Settled{ID: st.ID, Time: st.At, Name: st.Person.Name, CitizenID: st.Person.CitizenID, Provider: st.Provider.Name,
+			Case: &st.Case, Result: &st.Result, Steps: st.Steps}
+		return nil
+	})
+	return out, err
+}
+
+// packages shows the portal the policy packages.
+type packages struct {
+	store *policy.Store
+	now   func() time.Time
+}
+
+func row(p *policy.Package) portal.PackageRow {
+	return portal.PackageRow{Region: p.Region, Name: p.Name, Version: p.Version, From: p.From, To: p.To, Note: p.GradeNote()}
+}
+
+func (v packages) List(context.Context) ([]portal.PackageRow, error) {
+	var out []portal.PackageRow
+	for _, region := range v.store.Regions() {
+		for _, p := range v.store.Versions(region) {
+			out = append(out, row(p))
+		}
+	}
+	return out, nil
+}
+
+func (v packages) Explain(_ context.Context, region string, _ bill.Lang) (*portal.ExplainedPackage, error) {
+	p, err := v.store.At(region, civil.Of(v.now()))
+	if err != nil {
+		versions := v.store.Versions(region)
+		if len(versions) == 0 {
+			return nil, portal.ErrNotFound
+		}
+		p = versions[len(versions)-1] // none holds today: show the last that did
+	}
+	return &portal.ExplainedPackage{PackageRow: row(p), HTML: p.HTML()}, nil
+}
