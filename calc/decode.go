@@ -322,7 +322,12 @@ func (d *Decoder) finish(c *policy.Case) error {
 				d.unknown(key, "facts.", names)
 			}
 			field := "facts." + string(key)
-			v := d.scalar(field)
+			var v []byte
+			if k := d.dec.PeekKind(); k == 't' || k == 'f' {
+				v = d.value(field)
+			} else {
+				v = d.scalar(field)
+			}
 			n, err := p.ParseFact(slot, string(v))
 			if err != nil {
 				d.fail(field, "为"+quoted(string(v))+"，"+err.Error())

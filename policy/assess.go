@@ -88,7 +88,7 @@ func (s *Store) Assess(kind AssessmentKind, c *Case) ([]Assessed, error) {
 			f.unknown = nil
 			item.Amount = max(0, money.Fen(a.amount.get(&f)))
 			if f.unknown != nil {
-				item.Amount, item.Unknown = 0, unknownText(f.unknown)
+				item.Amount, item.Unknown = 0, unknownText(f.unknown, &f)
 			}
 		} else if a.unknown == "" {
 			item.Unknown = a.Title + "：数字尚不掌握"

@@ -152,8 +152,16 @@ func (p *param) get(f *frame) int64 {
 	if c == codeCell {
 		return p.progs[i].get(f)
 	}
-	f.unknown = p
+	f.needsUnknown(p)
 	return 0
+}
+
+// needsUnknown notes that a figure was needed that is not known; the first is
+// the one to name.
+func (f *frame) needsUnknown(p *param) {
+	if f.unknown == nil {
+		f.unknown = p
+	}
 }
 
 // get evaluates the value. A constant is zeroSlot plus itself, a slot is
@@ -174,9 +182,9 @@ func (v *val) walk(f *frame) int64 {
 		if c := f.row[v.slot]; c > codeCell {
 			return c
 		}
-		f.unknown = v.p
+		f.needsUnknown(v.p)
 	case valUnknown:
-		f.unknown = v.p
+		f.needsUnknown(v.p)
 	case valGuard:
 		if f.present&(1<<uint(v.c)) == 0 {
 			f.missing = int(v.c) + 1

@@ -147,9 +147,16 @@ func (p *Package) disease(name string) int64 {
 	return 1
 }
 
+// place tells where the care region lies from the insured one: at home, in
+// the same province, or outside it. A pooling region's code ends in 00 for a
+// city and in 0000 for a municipality; its districts are at home (市级统筹).
 func place(home, care string) int64 {
 	switch {
 	case care == "" || care == home:
+		return 0
+	case len(care) == 6 && len(home) == 6 && home[2:] == "0000" && care[:2] == home[:2]:
+		return 0
+	case len(care) == 6 && len(home) == 6 && home[4:] == "00" && care[:4] == home[:4]:
 		return 0
 	case len(care) == 6 && len(home) == 6 && care[:2] == home[:2]:
 		return 1
@@ -323,20 +330,21 @@ func (p *Package) refuse(c *Case, r *Result, f *frame, t *Trace, reason string, 
 	return nil
 }
 
-func unknownText(q *param) string {
-	return fmt.Sprintf("「%s」的数字尚不掌握", q.title)
+// unknownText says which figure is not known, for whom, and what is known of
+// it instead.
+func unknownText(q *param, f *frame) string {
+	out := "「" + q.title + "」的数字尚不掌握"
+	if len(q.dims) > 0 {
+		out += "（" + q.labels(q.index(f)) + "）"
+	}
+	if q.note != "" {
+		out += "；" + q.note
+	}
+	return out
 }
 
 func (p *Package) refuseUnknown(c *Case, r *Result, f *frame, t *Trace) error {
-	q := f.unknown
-	reason := "待遇数字尚不掌握，不予估算：" + unknownText(q)
-	if len(q.dims) > 0 {
-		reason += "（" + q.labels(q.index(f)) + "）"
-	}
-	if q.note != "" {
-		reason += "；" + q.note
-	}
-	return p.refuse(c, r, f, t, reason, q.sources)
+	return p.refuse(c, r, f, t, "待遇数字尚不掌握，不予估算："+unknownText(f.unknown, f), f.unknown.sources)
 }
 
 // pay runs one paying stage: base, deductible, bands, floor, limits.

@@ -2,15 +2,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"context"
+	"time"
 )
 
 func main() {
+	// Every time and day of the system is China's, wherever it runs.
+	time.Local = time.FixedZone("CST", 8*60*60)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	cmd := root()
