@@ -15,7 +15,7 @@
 //
 // Decoding, validation, replies and documentation all come from these tables
 // (Spec), so that they cannot disagree. To offer one more transaction, write
-// its handler and name it in Server.offer; its fields are already in the table.
+// its handler and name it in offered; its fields are already in the table.
 //
 // # What it promises
 //
@@ -23,7 +23,7 @@
 //     data, more than 32 levels or 4 MiB are refused. Numbers as texts, texts as
 //     numbers, the word null, codes with a missing or extra leading zero, one
 //     row without its list, unknown fields, and any msgid of 1 to 64
-//     characters are accepted; what was repaired is said in warn_msg.
+//     characters are accepted; where a value was changed, warn_msg says so.
 //   - A refusal names every wrong field that fits into err_msg, with its row,
 //     its value and what is allowed.
 //   - A message is done once. The first good reply to (fixmedins_code, msgid)

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,8 +67,8 @@ func newPlatform(t testing.TB) *platform {
 		Settlement: settlement.New(store, p.register, clock),
 		Now:        clock, Log: slog.New(slog.NewTextHandler(&p.log, nil)),
 	})
-	var serial uint64
-	p.server.serial = func() uint64 { serial++; return serial }
+	var serial atomic.Uint64
+	p.server.serial = func() uint64 { return serial.Add(1) }
 	mux := http.NewServeMux()
 	mux.Handle("/his", p.server)
 	mux.Handle("/his/", p.server)

@@ -118,6 +118,7 @@ func TestReadEnvelopeForms(t *testing.T) {
 		{"input as list", envelope("9001", `[1]`), "", "input 应为对象", ""},
 		{"no input", envelope("9001", `null`), "", "缺少 input（交易输入）", ""},
 		{"node in lower case", envelope("9001", strings.ToLower(input)), "", "", ""},
+		{"too many rows", envelope("2204", `{"feedetail":[`+strings.Repeat("{},", maxRows)+`{}]}`), "", "节点 feedetail 有 5001 行，一次最多 5000 行，请分批上传", ""},
 		{"encrypted", strings.Replace(good, `"signtype":""`, `"signtype":"","enc_type":"SM4"`, 1), "", "未开通报文加密", ""},
 		{"unknown fields", strings.Replace(good, `"signtype":""`, `"signtype":"","x":{"y":[1]}`, 1), "", "", ""},
 	}

@@ -163,7 +163,7 @@ func (s *Server) settlementInfo(out *line, r *request, in *record, st *settlemen
 	out.set("cvlserv_flag", notCivilServant)
 	out.set("setl_time", st.At.In(zone).Format(clockLayout))
 	out.set("mdtrt_cert_type", in.text("mdtrt_cert_type"))
-	out.set("med_type", medicalType(in, st.Visit.Kind))
+	out.set("med_type", medicalType(in, st.Visit))
 
 	out.money("medfee_sumamt", res.Total)
 	out.money("fulamt_ownpay_amt", res.FullOwnPay)
@@ -200,19 +200,13 @@ func (s *Server) settlementInfo(out *line, r *request, in *record, st *settlemen
 	}
 }
 
-// medicalType is the kind of care as the request wrote it; requests about
-// stays do not say it.
-func medicalType(in *record, kind policy.VisitKind) string {
+// medicalType is the kind of care as the request wrote it, or as the visit was
+// opened: requests about stays do not say it.
+func medicalType(in *record, v settlement.Visit) string {
 	if t := in.optional("med_type"); t != "" {
 		return t
 	}
-	switch kind {
-	case policy.DaySurgery:
-		return "28"
-	case policy.Maternity:
-		return "52"
-	}
-	return "21"
+	return v.Code
 }
 
 // noLimit is 本次可支付限额金额 (crt_payb_lmt_amt) of a stage without limit.

@@ -170,6 +170,9 @@ func (c *checker) input(nodes []*Node, in *value) map[string][]record {
 	return out
 }
 
+// maxRows bounds the rows of one node, and so the work of one message.
+const maxRows = 5000
+
 // node checks the rows of a node. One object stands for one row and a list of
 // one for an object, as clients mix them.
 func (c *checker) node(n *Node, v *value) []record {
@@ -182,7 +185,8 @@ func (c *checker) node(n *Node, v *value) []record {
 	case !n.Many && len(v.items) != 1:
 		c.fault(faultForm, "节点 %s 有 %d 行，应为 1 行", n.Name, len(v.items))
 		return nil
-	case len(v.items) == 0:
+	case len(v.items) > maxRows:
+		c.fault(faultForm, "节点 %s 有 %d 行，一次最多 %d 行，请分批上传", n.Name, len(v.items), maxRows)
 		return nil
 	}
 	rows := make([]record, 0, len(v.items))

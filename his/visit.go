@@ -72,7 +72,7 @@ func (s *Server) describe(ctx context.Context, tx *db.Tx, r *request, _ *answer)
 	}
 	return spell(s.Settlement.Describe(ctx, tx, settlement.DescribeRequest{
 		Visit: v.ID, Person: v.Person, Provider: r.provider, Kind: kind, Begun: moment(in.text("begntime")),
-		Disease: in.text("dise_codg"), DiseaseName: in.text("dise_name"), Cause: why,
+		Disease: in.text("dise_codg"), DiseaseName: in.text("dise_name"), Cause: why, Code: in.text("med_type"),
 		Diagnoses: diagnoses(r.input["diseinfo"]), Actor: r.actor(),
 	}))
 }
@@ -104,7 +104,7 @@ func (s *Server) admit(ctx context.Context, tx *db.Tx, r *request, a *answer) er
 	v, err := s.Settlement.Open(ctx, tx, settlement.OpenRequest{
 		Person: p.ID, Provider: r.provider, Scheme: sch, Kind: kind,
 		Number: in.text("ipt_no"), Begun: moment(in.text("begntime")),
-		Disease: in.text("dise_codg"), DiseaseName: in.text("dise_name"), Cause: cause(in.text("exp_content")),
+		Disease: in.text("dise_codg"), DiseaseName: in.text("dise_name"), Cause: cause(in.text("exp_content")), Code: in.text("med_type"),
 		Department: in.text("adm_dept_name"), Diagnoses: diagnoses(r.input["diseinfo"]), Actor: r.actor(),
 	})
 	if err != nil {

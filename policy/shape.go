@@ -69,6 +69,7 @@ var (
 	texts   = &shape{kind: kTexts}
 	boolean = &shape{kind: kBool}
 
+	sourceShape  = obj(req("document", name, "documents 中的标识"), req("article", text, "条款"))
 	fundShape    = &shape{kind: kFund}
 	fundByScheme = obj(req("employee", name, "职工"), req("resident", name, "居民"))
 )
@@ -330,17 +331,16 @@ func (f *faults) check(n *yaml.Node, s *shape, where string) bool {
 		}
 		return f.scalar(n, s, where)
 	case kSources:
-		one := obj(req("document", name, ""), req("article", text, ""))
 		if n.Kind == yaml.SequenceNode {
 			if len(n.Content) == 0 {
 				f.node(n, "%s is empty; name at least one document and article", where)
 			}
 			for i, c := range n.Content {
-				f.check(c, one, fmt.Sprintf("%s[%d]", where, i))
+				f.check(c, sourceShape, fmt.Sprintf("%s[%d]", where, i))
 			}
 			return true
 		}
-		return f.check(n, one, where)
+		return f.check(n, sourceShape, where)
 	case kFund:
 		if n.Kind == yaml.MappingNode {
 			return f.check(n, fundByScheme, where)

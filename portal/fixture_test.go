@@ -88,8 +88,8 @@ func sample() *records {
 	}
 	city := &policy.Package{Region: "990100", Name: "安济示例市", Version: "2025.1", From: civil.New(2025, 1, 1)}
 	county := &policy.Package{Region: "990200", Name: "手册示例县", Version: "1.0", From: civil.New(2025, 1, 1), To: civil.New(2025, 12, 31)}
-	stage := func(id, title string, c policy.Category) *policy.Stage {
-		return &policy.Stage{ID: id, Title: title, Fund: &policy.Fund{ID: id, Title: title, Category: c}}
+	stage := func(id, title string, c policy.Category, paid money.Fen) policy.StagePay {
+		return policy.StagePay{Stage: &policy.Stage{ID: id, Title: title}, Fund: &policy.Fund{ID: id, Title: title, Category: c}, Paid: paid}
 	}
 	line := func(name string, class policy.LineClass, amount string) policy.Line {
 		return policy.Line{Name: name, Class: class, Amount: yuan(amount), FirstPay: policy.FirstPayUnstated, Ceiling: policy.NoCeiling}
@@ -114,7 +114,7 @@ func sample() *records {
 			{Kind: policy.StepBand, Stage: "basic", Title: "统筹支付比例", Base: yuan("8200"), Rate: percent80, HasRate: true, Amount: yuan("6560"), Sources: at(handbook, "问题三十三")},
 		},
 	}
-	q33.Result.StagePays[0] = policy.StagePay{Stage: stage("basic", "住院统筹支付", policy.Basic), Paid: yuan("6560")}
+	q33.Result.StagePays[0] = stage("basic", "住院统筹支付", policy.Basic, yuan("6560"))
 
 	long := &portal.Settled{
 		ID: "S2025060100000002", Time: moment.Add(-3 * time.Hour), Name: "孙敏之", CitizenID: "990100197108150227", Provider: "安济示例市人民医院",
@@ -138,9 +138,9 @@ func sample() *records {
 			{Kind: policy.StepBand, Stage: "large", Title: "八万元以上部分", Base: yuan("500000"), Rate: percent80, HasRate: true, Amount: yuan("400000"), Sources: at(rules, "第九条")},
 		},
 	}
-	long.Result.StagePays[0] = policy.StagePay{Stage: stage("basic", "住院统筹支付", policy.Basic), Paid: yuan("480000")}
-	long.Result.StagePays[1] = policy.StagePay{Stage: stage("large", "职工大额医疗费用补助（含大病保险二次报销）", policy.LargeAmount), Paid: yuan("400000")}
-	long.Result.StagePays[2] = policy.StagePay{Stage: stage("assistance", "医疗救助", policy.Assistance), Paid: yuan("20000")}
+	long.Result.StagePays[0] = stage("basic", "住院统筹支付", policy.Basic, yuan("480000"))
+	long.Result.StagePays[1] = stage("large", "职工大额医疗费用补助（含大病保险二次报销）", policy.LargeAmount, yuan("400000"))
+	long.Result.StagePays[2] = stage("assistance", "医疗救助", policy.Assistance, yuan("20000"))
 
 	ground := at(law, "第三十条第一款第二项")
 	refusal := &portal.Settled{

@@ -76,6 +76,7 @@ type Visit struct {
 	Disease     string // code of the special disease (病种编码)
 	DiseaseName string
 	Cause       policy.Cause
+	Code        string // the caller's own, finer code of the kind of care, given back as it was
 	Department  string
 	Closed      bool // settled for good
 }
@@ -91,6 +92,7 @@ type OpenRequest struct {
 	Disease     string
 	DiseaseName string
 	Cause       policy.Cause
+	Code        string // the caller's own code of the kind of care
 	Department  string
 	Diagnoses   []Diagnosis
 	Actor       string // who does it, for the audit record
@@ -130,9 +132,9 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 		}
 	}
 	v := Visit{ID: newID(s.now()), Person: q.Person, Provider: p.Code, Scheme: q.Scheme, Kind: q.Kind, Number: q.Number, Begun: q.Begun,
-		Disease: q.Disease, DiseaseName: q.DiseaseName, Cause: q.Cause, Department: q.Department}
-	if _, err := tx.Exec(ctx, `INSERT INTO visit (id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, department, closed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
-		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Department); err != nil {
+		Disease: q.Disease, DiseaseName: q.DiseaseName, Cause: q.Cause, Code: q.Code, Department: q.Department}
+	if _, err := tx.Exec(ctx, `INSERT INTO visit (id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Code, v.Department); err != nil {
 		return Visit{}, err
 	}
 	if err := writeDiagnoses(ctx, tx, v.ID, q.Diagnoses); err != nil {
@@ -163,7 +165,7 @@ func (s *Service) insuredIn(ctx context.Context, tx *db.Tx, person string, schem
 }
 
 func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, ds []Diagnosis) error {
-	if len(ds) == 0 {
+	if ds == nil {
 		return nil
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ?`, visit); err != nil {
@@ -194,7 +196,8 @@ type DescribeRequest struct {
 	Disease     string
 	DiseaseName string
 	Cause       policy.Cause
-	Diagnoses   []Diagnosis
+	Code        string      // the caller's own code of the kind of care
+	Diagnoses   []Diagnosis // nil leaves those that are there
 	Actor       string
 }
 
@@ -204,8 +207,8 @@ func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) er
 	if _, err := s.openVisit(ctx, tx, q.Visit, q.Person, q.Provider); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE visit SET kind = ?, begun = ?, disease = ?, disease_name = ?, cause = ? WHERE id = ?`,
-		q.Kind, q.Begun.Format(clock), q.Disease, q.DiseaseName, q.Cause, q.Visit); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE visit SET kind = ?, begun = ?, disease = ?, disease_name = ?, cause = ?, code = ? WHERE id = ?`,
+		q.Kind, q.Begun.Format(clock), q.Disease, q.DiseaseName, q.Cause, q.Code, q.Visit); err != nil {
 		return err
 	}
 	if err := writeDiagnoses(ctx, tx, q.Visit, q.Diagnoses); err != nil {
@@ -218,8 +221,8 @@ func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) er
 func (s *Service) GetVisit(ctx context.Context, tx *db.Tx, id string) (v Visit, ok bool, err error) {
 	var begun string
 	v.ID = id
-	err = tx.QueryRow(ctx, `SELECT person, provider, scheme, kind, number, begun, disease, disease_name, cause, department, closed FROM visit WHERE id = ?`, id).
-		Scan(&v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Department, &v.Closed)
+	err = tx.QueryRow(ctx, `SELECT person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed FROM visit WHERE id = ?`, id).
+		Scan(&v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &v.Closed)
 	if db.IsNotFound(err) {
 		return Visit{}, false, nil
 	}

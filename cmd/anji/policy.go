@@ -47,6 +47,6 @@ versions whose dates overlap. What is declared and never used is a warning.`,
 	}
 	lint.Flags().BoolVar(&strict, "strict", false, "warnings fail, too")
 	cmd.AddCommand(lint)
-	cmd.AddCommand(policyTestCommand(&dir))
+	cmd.AddCommand(policyTestCommand(&dir), policyExplainCommand(&dir), policyDiffCommand(&dir), policySchemaCommand(), policyFmtCommand())
 	return cmd
 }

@@ -152,6 +152,7 @@ CREATE TABLE visit (
     disease    TEXT NOT NULL,
     disease_name TEXT NOT NULL,
     cause      INTEGER NOT NULL,
+    code       TEXT NOT NULL,
     department TEXT NOT NULL,
     closed     INTEGER NOT NULL
 );
