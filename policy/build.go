@@ -16,6 +16,9 @@ func (b *builder) parameters(n *yaml.Node) {
 	each(n, func(k, v *yaml.Node) {
 		p := &param{column: noColumn, name: k.Value, title: str(v, "title"), unit: str(v, "unit"), note: str(v, "note"), sources: b.sourcesOf(v), line: k.Line, col: k.Column,
 			typ: map[string]valueType{"yuan": tyMoney, "ratio": tyRate, "count": tyCount}[str(v, "unit")]}
+		if p.typ == tyNumber {
+			p.typ = tyMoney // the unit is wrong, which is reported; go on to find more
+		}
 		one, by, tab := get(v, "value"), get(v, "by"), get(v, "values")
 		switch {
 		case one != nil && (by != nil || tab != nil):

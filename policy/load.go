@@ -321,6 +321,9 @@ func (b *builder) factsAndFacets(n *yaml.Node) {
 		}
 		f := fact{name: k.Value, title: str(v, "title"), sources: b.sourcesOf(v),
 			typ: map[string]valueType{"count": tyCount, "yuan": tyMoney, "bool": tyBool, "date": tyDate}[str(v, "type")]}
+		if f.typ == tyNumber {
+			f.typ = tyCount // the type is wrong, which is reported; go on to find more
+		}
 		slot := len(p.facts)
 		f.sym = &symbol{name: f.name, title: f.title, kind: symGuard, typ: f.typ, slot: slotFacts + slot, guard: slot}
 		if d := get(v, "default"); d != nil && d.Kind == yaml.ScalarNode {

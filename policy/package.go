@@ -112,14 +112,13 @@ type Plan struct {
 	ID    string
 	Title string // in Chinese
 
-	match      []matchKey
-	stages     []*Stage
-	sets       []accumulate
-	unknown    string
-	sources    []*Source
-	line, col  int
-	reachable  bool
-	stageNames []string
+	match     []matchKey
+	stages    []*Stage
+	sets      []accumulate
+	unknown   string
+	sources   []*Source
+	line, col int
+	reachable bool
 }
 
 type matchKey struct {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -29,11 +30,14 @@ func Schema() []byte {
 		p["type"], p["pattern"] = "string", pattern
 		delete(p, "$ref")
 	}
-	out, err := json.MarshalIndent(root, "", "  ")
-	if err != nil {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(root); err != nil {
 		panic("policy: the schema cannot be written: " + err.Error()) // it is made of maps and texts
 	}
-	return append(out, '\n')
+	return out.Bytes()
 }
 
 type object = map[string]any

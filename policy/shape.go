@@ -39,7 +39,6 @@ type shape struct {
 	fields []field
 	elem   *shape
 	enum   []string
-	doc    string // in Chinese, for editors and the reference
 }
 
 type field struct {

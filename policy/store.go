@@ -81,7 +81,7 @@ func LoadFile(name string, data []byte, base *Store) (*Store, error) {
 	if base != nil {
 		for _, code := range base.codes {
 			for _, p := range base.regions[code] {
-				if strings.HasPrefix(code, "000000") && path.Base(p.File) != path.Base(name) {
+				if strings.HasPrefix(code, "000000") && p.File != name {
 					files = append(files, file{p.File, p.text})
 				}
 			}

@@ -3,9 +3,9 @@ package reference
 import (
 	"fmt"
 
+	"cel.dev/cel-go/cel"
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
-	"cel.dev/cel-go/cel"
 
 	"github.com/anji-platform/anji/policy"
 )
