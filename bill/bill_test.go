@@ -167,10 +167,10 @@ func threeFunds() *sample {
 		{Kind: policy.StepInScope, What: "政策范围内费用", Amount: yuan("99000")},
 		{Kind: policy.StepDeductible, Stage: "basic", Title: "三级医院起付标准", What: "起付标准 800.00 元", Amount: yuan("800"), Sources: at(example, "第六条")},
 		{Kind: policy.StepBand, Stage: "basic", Title: "起付标准以上", Base: yuan("98200"), Rate: money.Percent(85), HasRate: true, Amount: yuan("83470"), Sources: at(example, "第六条")},
-		{Kind: policy.StepPay, Stage: "basic", Title: "住院统筹支付", What: "统筹基金支付 83,470.00 元", Amount: yuan("83470"), Sources: x},
+		{Kind: policy.StepPay, Stage: "basic", Title: "职工基本医疗保险统筹基金", What: "统筹基金支付 83,470.00 元", Amount: yuan("83470"), Sources: x},
 		{Kind: policy.StepDeductible, Stage: "catastrophic", Title: "大病保险起付线", What: "年度起付线 10,000.00 元，此前已累计 4,470.00 元", Amount: yuan("5530"), Sources: at(example, "第九条")},
 		{Kind: policy.StepBand, Stage: "catastrophic", Title: "大病保险", What: "第一段：0元至30,000元（起付标准以上）的部分 10000.00元 × 60% ＝ 6000.00元", Base: yuan("10000"), Rate: money.Percent(60), HasRate: true, Amount: yuan("6000"), Sources: at(example, "第九条")},
-		{Kind: policy.StepPay, Stage: "catastrophic", Title: "大病保险", What: "大病保险支付 6,000.00 元", Amount: yuan("6000")},
+		{Kind: policy.StepPay, Stage: "catastrophic", Title: "大病保险资金", What: "大病保险支付 6,000.00 元", Amount: yuan("6000")},
 		{Kind: policy.StepBand, Stage: "assistance", Title: "救助比例", Base: yuan("9530"), Rate: money.Percent(95), HasRate: true, Amount: yuan("9053.50"), Sources: at(example, "第十二条")},
 		{Kind: policy.StepPay, Stage: "assistance", Title: "医疗救助", What: "医疗救助支付 9,053.50 元", Amount: yuan("9053.50")},
 		{Kind: policy.StepAccount, Stage: "account", Title: "个人账户", What: "个人账户支付 1,734.56 元", Amount: yuan("1734.56")},
@@ -228,7 +228,7 @@ func limited() *sample {
 		{Kind: policy.StepDeductible, Stage: "basic", Title: "门诊年度起付标准", What: "年度起付标准 100.00 元", Amount: yuan("100"), Sources: at(example, "第七条")},
 		{Kind: policy.StepBand, Stage: "basic", Title: "基层医疗机构（退休）", Base: yuan("900"), Rate: money.Percent(85), HasRate: true, Amount: yuan("765"), Sources: at(example, "第七条")},
 		{Kind: policy.StepLimit, Stage: "basic", Title: "门诊统筹年度支付限额", What: "年度限额 2,000.00 元，此前已支付 1,999.90 元", Amount: yuan("764.90"), Sources: at(example, "第八条")},
-		{Kind: policy.StepPay, Stage: "basic", Title: "门诊统筹支付", What: "门诊统筹支付 0.10 元", Amount: yuan("0.10")},
+		{Kind: policy.StepPay, Stage: "basic", Title: "职工基本医疗保险统筹基金", What: "门诊统筹支付 0.10 元", Amount: yuan("0.10")},
 		{Kind: policy.StepCash, What: "个人现金支付 999.90 元", Amount: yuan("999.90")},
 	}
 	return s

@@ -156,7 +156,7 @@ func gradeName(l Lang, grade string) string {
 	case "C":
 		return l.Say("第三方资料", "third party")
 	case "S":
-		return l.Say("需求材料所述，未见原文", "stated in the requirements, original not seen")
+		return l.Say("种子材料的陈述，未见原文", "stated in the requirements, original not seen")
 	case "X":
 		return l.Say("示例数据，非真实政策", "made as an example, not real policy")
 	}

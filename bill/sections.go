@@ -165,7 +165,10 @@ func (w *writer) line(s *policy.Step) Line {
 		l.Amount = -s.Amount
 	}
 	if w.Lang != English {
-		l.Text, l.Rule = unsaid(s), s.Formula
+		l.Text = unsaid(s)
+		if s.Formula != "「"+s.Title+"」" { // else the number of that name, no more
+			l.Rule = s.Formula
+		}
 	}
 	return l
 }
@@ -186,7 +189,10 @@ func (w *writer) fold(sec *Section, s *policy.Step) {
 	switch {
 	case formula(s) != "":
 		sec.Lines = append(sec.Lines, w.line(s))
-	case s.Kind == policy.StepPay && s.Title != "": // by the fund's name
+	case s.Kind == policy.StepPay: // its title is the fund's name
+		if s.Title == "" || s.Title == sec.Title {
+			return
+		}
 		sec.Text = w.say("由"+s.Title+"支付", "Paid by "+quote(s.Title))
 	case w.Lang != English:
 		sec.Text = s.What
@@ -289,6 +295,12 @@ func (w *writer) stages() {
 }
 
 func (w *writer) stage(sec *Section, id string) {
+	title := ""
+	for _, s := range w.r.Stages() {
+		if s.Stage.ID == id {
+			title = s.Stage.Title
+		}
+	}
 	pays := w.of(policy.StepPay, id)
 	if len(pays) == 1 {
 		w.fold(sec, pays[0])
@@ -315,7 +327,11 @@ func (w *writer) stage(sec *Section, id string) {
 		default:
 			continue
 		}
-		sec.Lines = append(sec.Lines, w.line(s))
+		l := w.line(s)
+		if s.Title == title { // said by the section
+			l.Label = kindName(w.Lang, s.Kind) + partName(w.Lang, s.Part)
+		}
+		sec.Lines = append(sec.Lines, l)
 	}
 }
 
@@ -345,7 +361,7 @@ func (w *writer) borne() []part {
 	case w.Fund == 0:
 		rest = w.say("其余自付", "The rest")
 	case w.limited():
-		rest = w.say("按比例及超限额自付", "Your share, and above limits")
+		rest = w.say("按比例及超限额自付", "Share and above limits")
 	}
 	var list []part
 	for _, p := range []part{

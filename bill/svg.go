@@ -16,16 +16,16 @@ const (
 	svgText   = 18 // baseline of the text in its row
 	svgBar    = 26 // top of the bar in its row
 	svgThick  = 14 // thickness of the bar
+	svgLink   = 10 // length of the line under a bar's end, clear of the text below
 	svgLabel  = 26 // longest label in terminal cells, to fit 350 px beside an amount
 )
 
 // SVG draws the waterfall for an HTML page. It has no script and no style
-// element, so that it stands under a strict content security policy; colours
-// come from the variables --bill-sum, --bill-you, --bill-fund,
-// --bill-hospital, --bill-line and --bill-ground (what lies behind the drawing)
-// of the page where it sets them, and the text takes the page's colour. The id
-// begins the identifiers of its title and description and must be unique on
-// the page.
+// element, so that it stands under a strict content security policy. Colours
+// come from the variables --bill-sum, --bill-you, --bill-fund, --bill-hospital
+// and --bill-line where the page sets them, and the text takes the page's
+// colour. The id begins the identifiers of its title and description and must
+// be unique on the page.
 func SVG(b *Bill, id string) string {
 	var w strings.Builder
 	l := b.Lang
@@ -45,16 +45,15 @@ func SVG(b *Bill, id string) string {
 		if short := truncate(bar.Label, svgLabel); short != bar.Label {
 			w.WriteString("<title>" + html.EscapeString(bar.Label) + "</title>")
 		}
-		if i > 0 {
+		if i > 0 && (bar.Kind != Sum || bar.From == bar.To) { // leads down from where the last bar ended
 			x := share(bar.From, top)
-			if bar.Kind != Sum || bar.From == bar.To {
-				w.WriteString(`<line class="link" x1="` + x + `" x2="` + x + `" y1="` + strconv.Itoa(y-svgRow+svgBar+svgThick) +
-					`" y2="` + strconv.Itoa(y+svgBar) + `" stroke="` + lineColour + `" stroke-dasharray="2 3"/>`)
-			}
+			end := y - svgRow + svgBar + svgThick
+			w.WriteString(`<line class="link" x1="` + x + `" x2="` + x + `" y1="` + strconv.Itoa(end) +
+				`" y2="` + strconv.Itoa(end+svgLink) + `" stroke="` + lineColour + `"/>`)
 		}
-		weight := halo
+		weight := ""
 		if bar.Kind == Sum {
-			weight += ` font-weight="600"`
+			weight = ` font-weight="600"`
 		}
 		w.WriteString(`<text x="0" y="` + strconv.Itoa(y+svgText) + `"` + weight + `>` +
 			html.EscapeString(truncate(bar.Label, svgLabel)) + `</text>`)
@@ -62,7 +61,7 @@ func SVG(b *Bill, id string) string {
 			html.EscapeString(bar.signed(l)) + `</text>`)
 		w.WriteString(`<rect class="track" x="0" y="` + strconv.Itoa(y+svgBar+svgThick-1) + `" width="100%" height="1" fill="` + lineColour + `"/>`)
 		if high > low {
-			w.WriteString(`<rect x="` + share(low, top) + `" y="` + strconv.Itoa(y+svgBar) + `" width="` + share(high-low, top) +
+			w.WriteString(`<rect ` + place(low, high, top) + ` y="` + strconv.Itoa(y+svgBar) +
 				`" height="` + strconv.Itoa(svgThick) + `" rx="2" fill="` + bar.Kind.colour() + `"/>`)
 		}
 		w.WriteString("</g>\n")
@@ -71,8 +70,18 @@ func SVG(b *Bill, id string) string {
 	return w.String()
 }
 
-// halo keeps the dotted links between bars out of the text they pass behind.
-const halo = ` stroke="var(--bill-ground, Canvas)" stroke-width="4" stroke-linejoin="round" paint-order="stroke"`
+// place says where a bar from low to high is. One of less than a hundredth of
+// the drawing would vanish on a phone: it is three px wide and ends at high,
+// or where that is at the left edge, starts there.
+func place(low, high, top money.Fen) string {
+	if scale(high-low, top, 100) > 0 {
+		return `x="` + share(low, top) + `" width="` + share(high-low, top) + `"`
+	}
+	if scale(high, top, 100) == 0 {
+		return `x="0" width="3"`
+	}
+	return `x="` + share(high, top) + `" width="3" transform="translate(-3)"`
+}
 
 const lineColour = "var(--bill-line, #9aa5b1)"
 

@@ -65,13 +65,13 @@ func (n *Note) text(l Lang) string {
 
 // Text says which package and period the bill was settled under.
 func (p *Package) Text(l Lang) string {
-	to := p.To
-	if to == "" {
-		to = l.Say("今", "now")
+	period := l.Say(p.From+" 至 "+p.To, p.From+" to "+p.To)
+	if p.To == "" {
+		period = l.Say(p.From+" 起", "from "+p.From)
 	}
 	return l.Say(
-		"政策包 "+p.Name+" "+p.Region+" 版本 "+p.Version+"（"+p.From+" 至 "+to+"）",
-		"Policy package "+p.Region+" "+quote(p.Name)+", version "+p.Version+", "+p.From+" to "+to)
+		"政策包 "+p.Name+" "+p.Region+" 版本 "+p.Version+"（"+period+"）",
+		"Policy package "+p.Region+" "+quote(p.Name)+", version "+p.Version+", "+period)
 }
 
 // page is a text in the making.

@@ -471,9 +471,6 @@ func (b *builder) readPlans(n *yaml.Node) {
 					b.node(sn, "plan %s: stage %s uses amounts of %q, which is not an earlier stage of this plan", p.ID, s.ID, r.role)
 				}
 			}
-			if len(p.stages) > 0 && p.stages[len(p.stages)-1].account && !s.account {
-				b.node(sn, "plan %s: %s pays after an account; accounts come last", p.ID, s.ID)
-			}
 			seen[s.role], s.usedByPlan = true, true
 			p.stages = append(p.stages, s)
 		}

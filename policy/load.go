@@ -320,7 +320,7 @@ func (b *builder) factsAndFacets(n *yaml.Node) {
 			return
 		}
 		f := fact{name: k.Value, title: str(v, "title"), sources: b.sourcesOf(v),
-			typ: map[string]valueType{"count": tyCount, "yuan": tyMoney, "bool": tyBool, "date": tyDate}[str(v, "type")]}
+			typ: map[string]valueType{"count": tyCount, "yuan": tyMoney, "ratio": tyRate, "bool": tyBool, "date": tyDate}[str(v, "type")]}
 		if f.typ == tyNumber {
 			f.typ = tyCount // the type is wrong, which is reported; go on to find more
 		}

@@ -326,6 +326,12 @@ func parseFact(typ valueType, s string) (int64, error) {
 			return 0, errWant("应为金额，元，至多两位小数")
 		}
 		return int64(v), nil
+	case tyRate:
+		v, err := money.ParseRate(s)
+		if err != nil || v < 0 || v > money.One {
+			return 0, errWant("应为 0 到 1 的比例，如 0.3 或 30%")
+		}
+		return int64(v), nil
 	case tyDate:
 		v, err := civil.Parse(s)
 		if err != nil {
@@ -351,6 +357,8 @@ func (p *Package) FormatFact(slot int, v int64) string {
 		return strconv.FormatBool(v != 0)
 	case tyMoney:
 		return money.Fen(v).String()
+	case tyRate:
+		return money.Rate(v).String()
 	case tyDate:
 		return civil.Date(v).String()
 	}

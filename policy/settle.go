@@ -400,7 +400,7 @@ func (p *Package) pay(st *Stage, r *Result, f *frame, earlier money.Fen, t *Trac
 			paid = left
 		}
 	}
-	paid = max(0, min(paid, r.Total-r.FundTotal))
+	paid = max(0, min(paid, r.Total-r.FundTotal-r.Account))
 	sp.Paid = paid
 	r.Fund[fund.Category] += paid
 	r.FundTotal += paid
@@ -417,15 +417,24 @@ func (p *Package) pay(st *Stage, r *Result, f *frame, earlier money.Fen, t *Trac
 			q[qBeyond] += covered - st.reach(f, borne, covered, paid)
 		}
 	}
-	for i, slot := range st.out {
-		if slot != 0 {
-			f.s[slot] = int64(q[i])
-		}
-	}
 	if st.ded != nil {
 		for _, a := range st.ded.sets {
 			r.YearToDate[a] += borne
 			f.s[slotAccumulators+a] += int64(borne)
+		}
+	}
+	st.export(&q, r, f)
+	f.s[slotPaid] += int64(paid)
+	f.s[slotRest] = max(0, f.s[slotRest]-int64(paid))
+	f.s[slotPerson] -= int64(paid)
+}
+
+// export hands the quantities of a stage to the stages after it and to the
+// sums of the year.
+func (st *Stage) export(q *[numQuantities]money.Fen, r *Result, f *frame) {
+	for i, slot := range st.out {
+		if slot != 0 {
+			f.s[slot] = int64(q[i])
 		}
 	}
 	for i := range st.sets {
@@ -433,9 +442,6 @@ func (p *Package) pay(st *Stage, r *Result, f *frame, earlier money.Fen, t *Trac
 		r.YearToDate[a.acc] += q[a.q]
 		f.s[slotAccumulators+a.acc] += int64(q[a.q])
 	}
-	f.s[slotPaid] += int64(paid)
-	f.s[slotRest] = max(0, f.s[slotRest]-int64(paid))
-	f.s[slotPerson] -= int64(paid)
 }
 
 // remaining is what of the deductible this visit still has to bear, given what
@@ -621,15 +627,8 @@ func (p *Package) payAccount(st *Stage, c *Case, r *Result, f *frame, t *Trace) 
 	sp.Paid = own + family
 	r.Account += sp.Paid
 	r.FamilyAccount += family
-	for i := range st.sets {
-		a := &st.sets[i]
-		switch a.q {
-		case qPaid:
-			r.YearToDate[a.acc] += sp.Paid
-		case qBase:
-			r.YearToDate[a.acc] += base
-		}
-	}
+	q := [numQuantities]money.Fen{qBase: base, qCovered: base, qPaid: sp.Paid, qOwn: base - sp.Paid}
+	st.export(&q, r, f)
 	f.s[slotPerson] -= int64(sp.Paid)
 	if t != nil {
 		t.account(st, c, own, family, r)

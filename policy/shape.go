@@ -164,7 +164,7 @@ var (
 		opt("classes", listOf(text), "本包使用的人员类别"),
 		opt("facts", mapOf(obj(
 			req("title", text, "名称"),
-			req("type", enumOf("count", "yuan", "bool", "date"), "类型"),
+			req("type", enumOf("count", "yuan", "ratio", "bool", "date"), "类型"),
 			opt("default", text, "不给时的值；不写则必须给"),
 			req("source", sources, "依据"),
 		)), "标准字段以外、由调用方给出的事实"),

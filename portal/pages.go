@@ -72,9 +72,35 @@ func (v *view) Period(p PackageRow) string {
 	return v.Say(p.From.String()+" 至 "+p.To.String(), p.From.String()+" to "+p.To.String())
 }
 
+// region is the packages of one region, in the order of their days.
+type region struct {
+	PackageRow              // the last
+	Versions   []PackageRow // all, the last first
+}
+
+// byRegion gathers the packages of each region. A version without a last day
+// holds until the next one begins.
+func byRegion(rows []PackageRow) []region {
+	var list []region
+	for _, p := range rows {
+		n := len(list) - 1
+		if n < 0 || list[n].Region != p.Region {
+			list = append(list, region{PackageRow: p, Versions: []PackageRow{p}})
+			continue
+		}
+		r := &list[n]
+		if last := &r.Versions[0]; last.To == 0 {
+			last.To = p.From.AddDays(-1)
+		}
+		r.PackageRow = p
+		r.Versions = append([]PackageRow{p}, r.Versions...)
+	}
+	return list
+}
+
 type homeData struct {
 	Rows     []Row
-	Packages []PackageRow
+	Packages []region
 	HIS      HIS
 }
 
@@ -88,7 +114,7 @@ func (h *handler) home(r *http.Request, v *view) error {
 		return fmt.Errorf("policy packages: %w", err)
 	}
 	v.template, v.Title = "home.html", v.Say("每一分钱都说得清", "Every fen explained")
-	v.Data = homeData{rows, packages, h.HIS}
+	v.Data = homeData{rows, byRegion(packages), h.HIS}
 	return nil
 }
 
@@ -128,7 +154,7 @@ func (h *handler) policies(r *http.Request, v *view) error {
 		return fmt.Errorf("policy packages: %w", err)
 	}
 	v.template, v.Title, v.public = "policies.html", v.Say("政策包", "Policy packages"), true
-	v.Data = packages
+	v.Data = byRegion(packages)
 	return nil
 }
 

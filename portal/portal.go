@@ -64,7 +64,8 @@ type Settled struct {
 
 // Packages is where the policy packages come from.
 type Packages interface {
-	// List returns the packages in the order they are to be shown.
+	// List returns the packages in the order they are to be shown, the
+	// versions of a region together and the oldest first.
 	List(ctx context.Context) ([]PackageRow, error)
 	// Explain returns the package of the region that holds today, or
 	// ErrNotFound.

@@ -47,19 +47,20 @@ func TestPages(t *testing.T) {
 		{"/?lang=en", 200, []string{`<html lang="en">`, "¥3,440.00", `href="/settlements/S2025060100000001?lang=en"`, `href="/" lang="zh-CN"`}, []string{"最近的结算"}},
 		{"/settlements/S2025060100000001", 200, []string{
 			"<svg", `role="img"`, "10,000.00 元", "6,560.00 元", "3,440.00 元", "8,200.00 × 80% = 6,560.00", "起付标准",
-			"《医疗保障政策知识手册》", "问题三十三", `id="source-1"`, `href="#source-1"`, "老*", "990*************12",
-			"政策包 手册示例县 990200 版本 1.0（2025-01-01 至 2025-12-31）", "<details open>", "诊疗服务",
+			"《医保政策问答手册》", "问题三十三", `id="source-1"`, `href="#source-1"`, "老*", "990*************12",
+			"政策包 手册示例县 990200 版本 2025.1（2025-01-01 起）", "<details open>", "诊疗服务",
 		}, []string{"老郭", "990100198808080412"}},
-		{"/settlements/S2025060100000001?lang=en", 200, []string{"You bear", "¥6,560.00", "Basic pooled fund “住院统筹支付”"}, []string{"您负担"}},
-		{"/settlements/S2025060100000002", 200, []string{"注射用&lt;示例&gt;单抗 &amp; 辅料", "−311,360.00 元", "家庭共济账户", "500000（转诊）"}, []string{"<示例>"}},
-		{"/settlements/S2025060100000003", 200, []string{"医保基金不予支付", "应当由第三人负担", "第三十条第一款第二项", `href="https://example.gov.cn/law"`}, nil},
+		{"/settlements/S2025060100000001?lang=en", 200, []string{"You bear", "¥6,560.00", "Basic pooled fund “住院统筹基金”", "Paid by “职工基本医疗保险统筹基金”"}, []string{"您负担"}},
+		{"/settlements/S2025060100000002", 200, []string{"注射用&lt;示例&gt;单抗 &amp; 辅料", "−360,820.00 元", "275,565.99 元", "1,234.56 元", "990200（转诊）", "算法：「住院支付比例」"}, []string{"<示例>"}},
+		{"/settlements/S2025060100000003", 200, []string{"医保基金不予支付", "应当由第三人负担", "第三十条第一款第二项", "《中华人民共和国社会保险法》"}, nil},
 		{"/settlements/S2025060100000004", 200, []string{"这笔结算已撤销"}, nil},
 		{"/settlements/none", 404, []string{"没有找到这个页面", `<html lang="zh-CN">`}, nil},
 		{"/settlements/" + strings.Repeat("9", 100), 404, []string{"没有找到这个页面"}, nil},
-		{"/policies", 200, []string{"安济示例市", "2025.1", "2025-01-01 起", "2025-01-01 至 2025-12-31", "示例数据，非真实政策"}, nil},
-		{"/policies/990100", 200, []string{"<h2>职工住院</h2>", "<td>85%</td>"}, nil},
+		{"/policies", 200, []string{"安济示例市", "2025.1", "2025-01-01 起", "2020-01-01 至 2020-12-31", "官方文件已核"}, nil},
+		{"/policies/990100", 200, []string{"<h1 lang=\"zh-CN\">安济示例市</h1>", "职工住院", "85%"}, nil},
 		{"/policies/000001?lang=en", 404, []string{"Page not found"}, nil},
 		{"/nothing/here", 404, []string{"没有找到这个页面"}, nil},
+		{"/policies?lang=en", 200, []string{"Policy packages", "2020-01-01 to 2020-12-31", `href="/policies/500000?lang=en"`}, nil},
 		{"/healthz", 200, []string{"ok\n"}, nil},
 	} {
 		t.Run(c.path, func(t *testing.T) {
@@ -70,7 +71,7 @@ func TestPages(t *testing.T) {
 			text := body(t, r)
 			for _, s := range c.has {
 				if !strings.Contains(text, s) {
-					t.Errorf("page lacks %q:\n%s", s, text)
+					t.Errorf("page lacks %q", s)
 				}
 			}
 			for _, s := range c.not {
@@ -152,6 +153,28 @@ func TestEmpty(t *testing.T) {
 	}
 	if strings.Contains(text, "虚构的演示数据") {
 		t.Error("real data is called made up")
+	}
+}
+
+// TestMask checks that what is short or missing is masked too.
+func TestMask(t *testing.T) {
+	m := sample()
+	s := m.settled[0]
+	h := portal.New(config(m))
+	for _, c := range []struct{ name, id, wantName, wantID string }{
+		{"张安", "99010019931112003X", "张*", "990*************3X"},
+		{"赵小禾", "990100199311120033", "赵**", "990*************33"},
+		{"阿卜杜拉·买买提", "990100199311120033", "阿***", "990*************33"},
+		{"王", "12345678", "王*", "********"},
+	} {
+		s.Name, s.CitizenID = c.name, c.id
+		text := body(t, get(t, h, "GET", "/settlements/"+s.ID))
+		if !strings.Contains(text, "<dd>"+c.wantName+"</dd>") || !strings.Contains(text, ">"+c.wantID+"</dd>") {
+			t.Errorf("%s %s is not shown as %s %s", c.name, c.id, c.wantName, c.wantID)
+		}
+		if strings.Contains(text, c.id) || len(c.name) > len("王") && strings.Contains(text, c.name) {
+			t.Errorf("%s %s is shown", c.name, c.id)
+		}
 	}
 }
 
