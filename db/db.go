@@ -26,11 +26,16 @@ type DB struct {
 	read  *sql.DB
 }
 
+// readers bounds the transactions that read at one time.
+const readers = 8
+
 // Open opens or creates the SQLite file at path and brings its schema up to
 // date. Commits are durable: the write-ahead log is synced at each.
 func Open(ctx context.Context, path string) (*DB, error) {
 	dsn := func(extra url.Values) string {
-		for _, p := range []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "busy_timeout(10000)"} {
+		// With recursive_triggers a REPLACE counts as the DELETE it is, which
+		// the triggers of the ledger and the audit record forbid.
+		for _, p := range []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "recursive_triggers(ON)", "busy_timeout(10000)"} {
 			extra.Add("_pragma", p)
 		}
 		return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: extra.Encode()}).String()
@@ -47,7 +52,8 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	read.SetMaxOpenConns(8)
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
 	return &DB{write: write, read: read}, nil
 }
 

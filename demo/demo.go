@@ -6,6 +6,7 @@ package demo
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/anji-platform/anji/catalogue"
@@ -38,6 +39,7 @@ func Seed(ctx context.Context, store *db.DB, register *enrolment.Register, o Opt
 			return err
 		}
 		seeded = true
+		r := rand.New(rand.NewPCG(uint64(o.Today), 0xa2))
 		for _, p := range Providers {
 			if err := provider.Add(ctx, tx, p); err != nil {
 				return err
@@ -49,11 +51,11 @@ func Seed(ctx context.Context, store *db.DB, register *enrolment.Register, o Opt
 			}
 		}
 		for _, f := range fixed(o.Today) {
-			if err := f.add(ctx, tx, register, o.Today); err != nil {
+			if err := f.add(ctx, tx, register, r, o.Today); err != nil {
 				return err
 			}
 		}
-		return generate(ctx, tx, register, o)
+		return generate(ctx, tx, register, r, o)
 	})
 	return seeded, err
 }
@@ -147,11 +149,11 @@ func birthOf(id string) (birth civil.Date, female bool) {
 	return birth, (id[16]-'0')%2 == 0
 }
 
-func (f fixture) add(ctx context.Context, tx *db.Tx, register *enrolment.Register, today civil.Date) error {
+func (f fixture) add(ctx context.Context, tx *db.Tx, register *enrolment.Register, r *rand.Rand, today civil.Date) error {
 	if f.region == "" {
 		f.region = "990100"
 	}
-	p := enrolment.Person{Name: f.name, CitizenID: f.id, Region: f.region, Employer: f.employer}
+	p := enrolment.Person{ID: personID(r), Name: f.name, CitizenID: f.id, Region: f.region, Employer: f.employer}
 	p.Birth, p.Female = birthOf(f.id)
 	if err := register.Add(ctx, tx, &p); err != nil {
 		return err

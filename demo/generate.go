@@ -28,9 +28,8 @@ var (
 const batch = 200
 
 // generate makes people, providers and items around the fixed ones. The same
-// options give the same data but for random identifiers and sealing.
-func generate(ctx context.Context, tx *db.Tx, register *enrolment.Register, o Options) error {
-	r := rand.New(rand.NewPCG(uint64(o.Today), 0xa2))
+// options give the same data but for credential tokens and sealing.
+func generate(ctx context.Context, tx *db.Tx, register *enrolment.Register, r *rand.Rand, o Options) error {
 	for i, place := range places {
 		level := policy.Level(i % 4)
 		p := provider.Provider{Code: fmt.Sprintf("H9901000%04d", 2001+i), Name: "示例" + place + []string{"卫生服务中心", "一院", "区医院", "中心医院"}[level], Region: "990100", Level: level, Designated: true, Private: i%5 == 4}
@@ -47,6 +46,9 @@ func generate(ctx context.Context, tx *db.Tx, register *enrolment.Register, o Op
 	}
 	var balances []fund.Posting
 	used := map[string]bool{}
+	for _, f := range fixed(o.Today) {
+		used[f.id] = true
+	}
 	for i := range o.People {
 		if i%batch == 0 && o.Progress != nil {
 			o.Progress(i, o.People)
@@ -112,13 +114,18 @@ func person(r *rand.Rand, today civil.Date, used map[string]bool) (enrolment.Per
 	if r.IntN(3) > 0 {
 		name += string(givenNames[r.IntN(len(givenNames))])
 	}
-	p := enrolment.Person{Name: name, CitizenID: id, Female: female, Birth: birth, Region: "990100"}
+	p := enrolment.Person{ID: personID(r), Name: name, CitizenID: id, Female: female, Birth: birth, Region: "990100"}
 	i := enrolment.Insurance{Scheme: policy.Resident, From: max(start, birth), Reason: "居民参保"}
 	if age >= 20 && r.IntN(5) < 2 {
 		i = enrolment.Insurance{Scheme: policy.Employee, From: start, Retired: age >= 60, Reason: "单位参保"}
 		p.Employer = "示例" + places[r.IntN(len(places))] + "公司"
 	}
 	return p, i
+}
+
+// personID makes a person number that says nothing about the person.
+func personID(r *rand.Rand) string {
+	return fmt.Sprintf("%016x%04x", r.Uint64(), r.Uint32()>>16)
 }
 
 // citizenID makes an identity number with its check digit (GB 11643).

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
@@ -25,6 +26,7 @@ type Person struct {
 	Region    string // insured region (参保地)
 	Employer  string
 	Token     string // credential token (电子凭证令牌)
+	Phone     string // 手机号, "" if unknown; sealed at rest
 }
 
 // Insurance is one spell of insurance in a scheme.
@@ -35,6 +37,19 @@ type Insurance struct {
 	Status       policy.InsuredStatus
 	BenefitsFrom civil.Date // first day of benefits; 0: from the start
 	Reason       string
+}
+
+// ArrearsMonths is how many whole months have gone unpaid by the day, 0 unless
+// the spell is one of arrears (欠费月数).
+func (i Insurance) ArrearsMonths(day civil.Date) int {
+	if i.Status != policy.Arrears || day < i.From {
+		return 0
+	}
+	n := (day.Year()-i.From.Year())*12 + day.Month() - i.From.Month()
+	if i.From.AddMonths(n) > day {
+		n--
+	}
+	return n
 }
 
 // Filing is a filing for care away from home (异地就医备案).
@@ -64,8 +79,12 @@ type Register struct{ sealer *gm.Sealer }
 // New returns a register that seals with s.
 func New(s *gm.Sealer) *Register { return &Register{s} }
 
-const sealID = "person.citizen_id"
-const sealCard = "person.card"
+// The purposes for which fields are sealed and indexed.
+const (
+	sealID    = "person.citizen_id"
+	sealCard  = "person.card"
+	sealPhone = "person.phone"
+)
 
 // Add registers a person. An empty ID or Token is filled with a random one.
 func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
@@ -75,9 +94,13 @@ func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
 	if p.Token == "" {
 		p.Token = random(16)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	var phone, phoneDigest []byte
+	if p.Phone != "" {
+		phone, phoneDigest = r.sealer.Seal(sealPhone, p.Phone), r.sealer.Index(sealPhone, p.Phone)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, phone, phone_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.ID, p.Name, r.sealer.Seal(sealID, p.CitizenID), r.sealer.Index(sealID, p.CitizenID), r.sealer.Index(sealCard, "C"+p.CitizenID),
-		p.Token, p.Female, int(p.Birth), p.Region, p.Employer)
+		p.Token, p.Female, int(p.Birth), p.Region, p.Employer, phone, phoneDigest)
 	return err
 }
 
@@ -109,18 +132,41 @@ func (r *Register) ByToken(ctx context.Context, tx *db.Tx, token string) (Person
 	return r.find(ctx, tx, "token", token)
 }
 
-func (r *Register) find(ctx context.Context, tx *db.Tx, column string, key any) (p Person, ok bool, err error) {
-	var sealed []byte
-	err = tx.QueryRow(ctx, `SELECT id, name, citizen_id, token, female, birth, region, employer FROM person WHERE `+column+` = ?`, key).
-		Scan(&p.ID, &p.Name, &sealed, &p.Token, &p.Female, &p.Birth, &p.Region, &p.Employer)
-	if db.IsNotFound(err) {
-		return Person{}, false, nil
-	}
-	if err != nil {
+// ByPhone lists the people of a phone number: a family may share one.
+func (r *Register) ByPhone(ctx context.Context, tx *db.Tx, phone string) ([]Person, error) {
+	return r.people(ctx, tx, "phone_digest", r.sealer.Index(sealPhone, phone))
+}
+
+// find is for columns that hold every value once.
+func (r *Register) find(ctx context.Context, tx *db.Tx, column string, key any) (Person, bool, error) {
+	all, err := r.people(ctx, tx, column, key)
+	if err != nil || len(all) == 0 {
 		return Person{}, false, err
 	}
-	p.CitizenID, err = r.sealer.Open(sealID, sealed)
-	return p, err == nil, err
+	return all[0], true, nil
+}
+
+func (r *Register) people(ctx context.Context, tx *db.Tx, column string, key any) ([]Person, error) {
+	var out []Person
+	err := tx.Each(ctx, func(rows *sql.Rows) error {
+		var p Person
+		var citizenID, phone []byte
+		err := rows.Scan(&p.ID, &p.Name, &citizenID, &p.Token, &p.Female, &p.Birth, &p.Region, &p.Employer, &phone)
+		if err != nil {
+			return err
+		}
+		if p.CitizenID, err = r.sealer.Open(sealID, citizenID); err != nil {
+			return fmt.Errorf("citizen ID of person %s: %w", p.ID, err)
+		}
+		if phone != nil {
+			if p.Phone, err = r.sealer.Open(sealPhone, phone); err != nil {
+				return fmt.Errorf("phone of person %s: %w", p.ID, err)
+			}
+		}
+		out = append(out, p)
+		return nil
+	}, `SELECT id, name, citizen_id, token, female, birth, region, employer, phone FROM person WHERE `+column+` = ? ORDER BY id`, key)
+	return out, err
 }
 
 // AddInsurance adds a spell of insurance.
@@ -150,8 +196,7 @@ func AddSpecialDisease(ctx context.Context, tx *db.Tx, person string, d SpecialD
 
 const onDay = ` AND from_day <= ? AND (to_day = 0 OR to_day >= ?)`
 
-// Insurances lists a person's insurance on a day, the employee scheme first:
-// of two at once it is the one that counts (重复参保从职工).
+// Insurances lists a person's insurance on a day, the employee scheme first.
 func Insurances(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]Insurance, error) {
 	var out []Insurance
 	err := tx.Each(ctx, func(rows *sql.Rows) error {
@@ -171,10 +216,27 @@ func Insurances(ctx context.Context, tx *db.Tx, person string, day civil.Date) (
 // StatusOn is the insurance that counts on a day; NotInsured if there is none.
 func StatusOn(ctx context.Context, tx *db.Tx, person string, day civil.Date) (Insurance, error) {
 	all, err := Insurances(ctx, tx, person, day)
-	if err != nil || len(all) == 0 {
-		return Insurance{Status: policy.NotInsured}, err
+	return Counting(all), err
+}
+
+// standing orders states by how far a spell in them counts before another.
+var standing = [...]int{policy.Deceased: 0, policy.Normal: 1, policy.Waiting: 2, policy.Arrears: 2, policy.Suspended: 2, policy.Terminated: 3, policy.NotInsured: 3}
+
+// Counting is, of a person's insurance on one day, that which counts: one in
+// force before one that waits, stands still or has ended, and of two alike the
+// employees' (重复参保从职工). It is NotInsured if there is none.
+func Counting(all []Insurance) Insurance {
+	if len(all) == 0 {
+		return Insurance{Status: policy.NotInsured}
 	}
-	return all[0], nil
+	best := all[0]
+	for _, i := range all[1:] {
+		a, b := standing[i.Status], standing[best.Status]
+		if a < b || a == b && i.Scheme < best.Scheme {
+			best = i
+		}
+	}
+	return best
 }
 
 // Classes lists the classes of a person on a day.

@@ -3,7 +3,8 @@
 // changed or removed.
 //
 // Account names: fund:REGION:FUND, acct:PERSON (个人账户), payable:PROVIDER
-// (应付定点机构), cash:PROVIDER (个人现金, received there), opening:REGION.
+// (应付定点机构), cash:PROVIDER (个人现金, received there), own:PERSON (what a
+// person paid in cash), opening:REGION.
 package fund
 
 import (
@@ -46,6 +47,9 @@ func Payable(provider string) string { return "payable:" + provider }
 // Cash is what people paid at a provider themselves.
 func Cash(provider string) string { return "cash:" + provider }
 
+// OwnPayment is where the cash of a person comes from (个人现金支付).
+func OwnPayment(person string) string { return "own:" + person }
+
 // Opening is where balances taken over from before Anji come from.
 func Opening(region string) string { return "opening:" + region }
 
@@ -53,16 +57,17 @@ func Opening(region string) string { return "opening:" + region }
 // Postings of zero are left out. The error is ErrUnbalanced if they do not
 // sum to zero.
 func Post(ctx context.Context, tx *db.Tx, e Entry) error {
-	var sum money.Fen
+	var debit, credit money.Fen
 	postings := e.Postings[:0:0]
 	for _, p := range e.Postings {
-		sum += p.Amount
+		debit += max(p.Amount, 0)
+		credit -= min(p.Amount, 0)
 		if p.Amount != 0 {
 			postings = append(postings, p)
 		}
 	}
-	if sum != 0 {
-		return fmt.Errorf("%s %s: %w: %s is left", e.Kind, e.Ref, ErrUnbalanced, sum)
+	if debit != credit {
+		return fmt.Errorf("%s %s: %w: %s is left", e.Kind, e.Ref, ErrUnbalanced, debit-credit)
 	}
 	if len(postings) == 0 {
 		return nil
@@ -71,7 +76,8 @@ func Post(ctx context.Context, tx *db.Tx, e Entry) error {
 	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(id), 0) + 1 FROM entry`).Scan(&id); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO entry (id, at, kind, ref) VALUES (?, ?, ?, ?)`, id, e.At.UTC().Format(time.RFC3339Nano), e.Kind, e.Ref); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO entry (id, at, kind, ref, debit, credit) VALUES (?, ?, ?, ?, ?, ?)`,
+		id, e.At.UTC().Format(time.RFC3339Nano), e.Kind, e.Ref, int64(debit), int64(credit)); err != nil {
 		return err
 	}
 	for n, p := range postings {
@@ -127,21 +133,31 @@ func Statement(ctx context.Context, tx *db.Tx, account string) ([]Movement, erro
 	return out, err
 }
 
-// Verify proves that every entry balances and that every balance is the sum of
-// its postings; it names the first that does not.
+// Verify proves that every entry balances and holds what it says it moves, and
+// that every balance is the sum of its postings; it names the first that does
+// not. That all balances sum to zero follows.
 func Verify(ctx context.Context, tx *db.Tx) error {
 	var id string
 	var got, want int64
-	err := tx.QueryRow(ctx, `SELECT entry, SUM(amount) FROM posting GROUP BY entry HAVING SUM(amount) <> 0 LIMIT 1`).Scan(&id, &got)
+	err := tx.QueryRow(ctx, `SELECT entry, SUM(amount) FROM posting GROUP BY entry HAVING SUM(amount) <> 0 ORDER BY entry LIMIT 1`).Scan(&id, &got)
 	if err == nil {
 		return fmt.Errorf("ledger: entry %s does not balance: %s is left", id, money.Fen(got))
 	}
 	if !db.IsNotFound(err) {
 		return err
 	}
+	err = tx.QueryRow(ctx, `SELECT e.id, e.debit, COALESCE(p.total, 0) FROM entry e
+		LEFT JOIN (SELECT entry, SUM(amount) AS total FROM posting WHERE amount > 0 GROUP BY entry) p ON p.entry = e.id
+		WHERE e.debit <> COALESCE(p.total, 0) ORDER BY e.id LIMIT 1`).Scan(&id, &got, &want)
+	if err == nil {
+		return fmt.Errorf("ledger: entry %s says that it moves %s, its postings move %s", id, money.Fen(got), money.Fen(want))
+	}
+	if !db.IsNotFound(err) {
+		return err
+	}
 	err = tx.QueryRow(ctx, `SELECT a.id, a.balance, COALESCE(p.total, 0) FROM account a
 		LEFT JOIN (SELECT account, SUM(amount) AS total FROM posting GROUP BY account) p ON p.account = a.id
-		WHERE a.balance <> COALESCE(p.total, 0) LIMIT 1`).Scan(&id, &got, &want)
+		WHERE a.balance <> COALESCE(p.total, 0) ORDER BY a.id LIMIT 1`).Scan(&id, &got, &want)
 	if err == nil {
 		return fmt.Errorf("ledger: the balance of %s is %s, its postings sum to %s", id, money.Fen(got), money.Fen(want))
 	}

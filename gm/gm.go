@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -97,7 +99,7 @@ func LoadOrCreateKey(path string) (*Sealer, error) {
 		if _, err = f.Write(data); err == nil {
 			err = f.Sync()
 		}
-		if err = errors.Join(err, f.Close()); err != nil {
+		if err = errors.Join(err, f.Close(), syncFolder(filepath.Dir(path))); err != nil {
 			return nil, err
 		}
 	} else if err != nil {
@@ -112,4 +114,17 @@ func LoadOrCreateKey(path string) (*Sealer, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+// syncFolder makes sure that the key file is still there after a power failure:
+// without it everything sealed since would be lost.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be synced there, and need not be
+	}
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -11,17 +11,13 @@ package settlement
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
-	"fmt"
 	"time"
 
 	"github.com/anji-platform/anji/audit"
-	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
-	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/provider"
 )
@@ -117,7 +113,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	} else if !ok {
 		return Visit{}, &Error{"person", q.Person, "没有这个人员编号"}
 	}
-	if err := s.insuredIn(ctx, tx, q.Person, q.Scheme, civil.Of(q.Begun)); err != nil {
+	if err := s.insuredIn(ctx, tx, q.Person, q.Scheme, dayOf(q.Begun)); err != nil {
 		return Visit{}, err
 	}
 	if stay(q.Kind) {
@@ -134,7 +130,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	v := Visit{ID: newID(s.now()), Person: q.Person, Provider: p.Code, Scheme: q.Scheme, Kind: q.Kind, Number: q.Number, Begun: q.Begun,
 		Disease: q.Disease, DiseaseName: q.DiseaseName, Cause: q.Cause, Code: q.Code, Department: q.Department}
 	if _, err := tx.Exec(ctx, `INSERT INTO visit (id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
-		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Code, v.Department); err != nil {
+		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.In(zone).Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Code, v.Department); err != nil {
 		return Visit{}, err
 	}
 	if err := writeDiagnoses(ctx, tx, v.ID, q.Diagnoses); err != nil {
@@ -143,25 +139,41 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	return v, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Action: "visit.open", Subject: v.ID, Details: map[string]string{"kind": v.Kind.String()}})
 }
 
-// clock is how times of visits are kept: local time, to the second.
+// clock is how times of visits are kept: the time of China, to the second.
 const clock = "2006-01-02 15:04:05"
 
-// insuredIn refuses a scheme that the person was never in; whether benefits
-// are due is for policy to say.
+// zone is the one time of the country (北京时间): it says on which day a thing
+// happens, wherever the server stands.
+var zone = time.FixedZone("CST", 8*60*60)
+
+// dayOf is the day of a moment.
+func dayOf(t time.Time) civil.Date { return civil.Of(t.In(zone)) }
+
+// insuredIn refuses a scheme that the person is not in, and the residents' for
+// one whom the employees' covers too (重复参保从职工). Whether benefits are due
+// is for policy to say.
 func (s *Service) insuredIn(ctx context.Context, tx *db.Tx, person string, scheme policy.Scheme, day civil.Date) error {
 	all, err := enrolment.Insurances(ctx, tx, person, day)
 	if err != nil {
 		return err
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	counts := enrolment.Counting(all)
+	if scheme == policy.Resident && counts.Scheme == policy.Employee && counts.Status == policy.Normal {
+		want := "该人员这一天参加的是" + counts.Scheme.Title() + "医保"
+		if len(all) > 1 {
+			want = "该人员重复参保，应以" + counts.Scheme.Title() + "医保结算；重复缴纳的居民医保费可向经办机构申请退还"
+		}
+		return &Error{"scheme", scheme.Title(), want}
 	}
 	for _, i := range all {
 		if i.Scheme == scheme {
 			return nil
 		}
 	}
-	if len(all) == 0 {
-		return nil
-	}
-	return &Error{"scheme", scheme.Title(), "该人员这一天参加的是" + all[0].Scheme.Title() + "医保"}
+	return &Error{"scheme", scheme.Title(), "该人员这一天参加的是" + counts.Scheme.Title() + "医保"}
 }
 
 func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, ds []Diagnosis) error {
@@ -201,14 +213,18 @@ type DescribeRequest struct {
 	Actor       string
 }
 
-// Describe sets the kind of care, the disease and the diagnoses of a visit
-// that is not settled yet.
+// Describe sets the kind of care, the disease and the diagnoses of an
+// outpatient visit. A stay is described by its admission.
 func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) error {
-	if _, err := s.openVisit(ctx, tx, q.Visit, q.Person, q.Provider); err != nil {
+	v, err := s.openVisit(ctx, tx, q.Visit, q.Person, q.Provider)
+	if err != nil {
 		return err
 	}
+	if stay(v.Kind) || stay(q.Kind) {
+		return &Error{"kind", q.Kind.Title(), "门诊与住院不能互改：这次就诊登记为" + v.Kind.Title()}
+	}
 	if _, err := tx.Exec(ctx, `UPDATE visit SET kind = ?, begun = ?, disease = ?, disease_name = ?, cause = ?, code = ? WHERE id = ?`,
-		q.Kind, q.Begun.Format(clock), q.Disease, q.DiseaseName, q.Cause, q.Code, q.Visit); err != nil {
+		q.Kind, q.Begun.In(zone).Format(clock), q.Disease, q.DiseaseName, q.Cause, q.Code, q.Visit); err != nil {
 		return err
 	}
 	if err := writeDiagnoses(ctx, tx, q.Visit, q.Diagnoses); err != nil {
@@ -227,7 +243,7 @@ func (s *Service) GetVisit(ctx context.Context, tx *db.Tx, id string) (v Visit, 
 		return Visit{}, false, nil
 	}
 	if err == nil {
-		v.Begun, err = time.ParseInLocation(clock, begun, time.Local)
+		v.Begun, err = time.ParseInLocation(clock, begun, zone)
 	}
 	return v, err == nil, err
 }
@@ -248,228 +264,10 @@ func (s *Service) openVisit(ctx context.Context, tx *db.Tx, id, person, prov str
 	return v, nil
 }
 
-// Fee is one fee line of a bill (费用明细).
-type Fee struct {
-	Serial       string // unique in the visit (费用明细流水号)
-	Batch        string // 收费批次号
-	Original     string // serial of the line that this one takes back
-	Item         string // code in the catalogue (医疗目录编码)
-	ProviderItem string // the provider's own code
-	Time         time.Time
-	Quantity     catalogue.Quantity // negative when taken back
-	Price        int64              // unit price in 10^-6 yuan
-	Amount       money.Fen
-	OwnPay       bool // the hospital did not approve a restricted item: full own pay
-}
-
-// FeeResult is what a fee line comes to.
-type FeeResult struct {
-	Fee
-	Catalogued bool // the catalogue holds the item on that day
-	Catalogue  catalogue.Item
-	FirstPay   money.Rate // that applies
-	Split      policy.LineSplit
-	Warning    string // in Chinese
-}
-
-// AddFees records fee lines of a visit and says how each divides.
-func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fees []Fee, actor string) ([]FeeResult, error) {
-	v, err := s.openVisit(ctx, tx, visit, "", prov)
-	if err != nil {
-		return nil, err
-	}
-	care, err := s.careRegion(ctx, tx, v.Provider)
-	if err != nil {
-		return nil, err
-	}
-	var n int
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(n), 0) FROM fee WHERE visit = ?`, visit).Scan(&n); err != nil {
-		return nil, err
-	}
-	out := make([]FeeResult, 0, len(fees))
-	for i, f := range fees {
-		r, err := s.price(ctx, tx, v, care, f)
-		if err != nil {
-			return nil, at(err, i)
-		}
-		n++
-		var exists int
-		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM fee WHERE visit = ? AND serial = ?`, visit, f.Serial).Scan(&exists); err != nil {
-			return nil, err
-		}
-		if exists > 0 {
-			return nil, at(&Error{"serial", f.Serial, "本次就诊已有这个明细流水号"}, i)
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO fee (visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, settlement)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')`,
-			visit, f.Serial, n, f.Batch, f.Original, f.Item, f.ProviderItem, r.Catalogue.Name, int(civil.Of(f.Time)), int64(f.Quantity), f.Price, int64(f.Amount),
-			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling)); err != nil {
-			return nil, err
-		}
-		out = append(out, r)
-	}
-	return out, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Action: "visit.fees", Subject: visit, Details: map[string]int{"lines": len(fees)}})
-}
-
-// at makes a line's error name the line, counted from 1.
-func at(err error, i int) error {
-	if e, ok := err.(*Error); ok {
-		return &Error{fmt.Sprintf("fees[%d].%s", i+1, e.Field), e.Value, e.Want}
-	}
-	return err
-}
-
-func (s *Service) careRegion(ctx context.Context, tx *db.Tx, code string) (provider.Provider, error) {
-	p, ok, err := provider.Get(ctx, tx, code)
-	if err == nil && !ok {
-		err = &Error{"provider", code, "没有登记这个医药机构"}
-	}
-	return p, err
-}
-
-// price checks one fee line and divides it by the care region's catalogue.
-func (s *Service) price(ctx context.Context, tx *db.Tx, v Visit, care provider.Provider, f Fee) (FeeResult, error) {
-	r := FeeResult{Fee: f}
-	if want := Multiply(f.Quantity, f.Price); want != f.Amount {
-		return r, &Error{"amount", f.Amount.String(), "应等于数量 × 单价 ＝ " + want.String()}
-	}
-	if f.Quantity < 0 {
-		if err := s.takesBack(ctx, tx, v.ID, f); err != nil {
-			return r, err
-		}
-	}
-	day := civil.Of(f.Time)
-	it, ok, err := catalogue.Find(ctx, tx, care.Region, day, f.Item)
-	if err != nil {
-		return r, err
-	}
-	if !ok {
-		it = catalogue.Item{Code: f.Item, Name: f.ProviderItem, Class: policy.ClassC, FirstPay: policy.FirstPayUnstated, UnitCeiling: policy.NoCeiling, Charge: "14"}
-		r.Warning = "目录编码「" + f.Item + "」在" + day.String() + "不在就医地目录内，按全自费处理"
-	}
-	if f.OwnPay && it.Class != policy.ClassC {
-		it.Class = policy.ClassC
-		r.Warning = "未经医院审批，按全自费处理"
-	}
-	r.Catalogued, r.Catalogue = ok, it
-	person, found, err := s.register.ByID(ctx, tx, v.Person)
-	if err != nil || !found {
-		return r, fmt.Errorf("person of visit %s: %w", v.ID, err)
-	}
-	q, a := f.Quantity, f.Amount
-	if q < 0 {
-		q, a = -q, -a
-	}
-	line := policy.Line{Name: it.Name, Class: it.Class, Amount: a, FirstPay: it.FirstPay, Ceiling: it.Ceiling(q), Date: day}
-	c := policy.Case{Region: person.Region, CareRegion: care.Region, Date: day, Scheme: v.Scheme, Level: care.Level}
-	if r.Split, err = s.store.SplitLine(&c, &line); err != nil {
-		return r, inputError(err)
-	}
-	r.FirstPay = it.FirstPay
-	if it.Class == policy.ClassB && it.FirstPay < 0 && a > r.Split.OverCeiling {
-		// The package's ratio applies; keep it on the line as it holds today.
-		probe := policy.Line{Class: policy.ClassB, Amount: 100_000_000, FirstPay: policy.FirstPayUnstated, Ceiling: policy.NoCeiling}
-		split, err := s.store.SplitLine(&c, &probe)
-		if err != nil {
-			return r, inputError(err)
-		}
-		r.FirstPay = money.Rate(split.FirstOwnPay)
-	}
-	if f.Quantity < 0 {
-		r.Split.FullOwnPay, r.Split.OverCeiling = -r.Split.FullOwnPay, -r.Split.OverCeiling
-		r.Split.FirstOwnPay, r.Split.InScope = -r.Split.FirstOwnPay, -r.Split.InScope
-	}
-	return r, nil
-}
-
-// takesBack checks that a negative line takes back no more than is left of
-// the line it names.
-func (s *Service) takesBack(ctx context.Context, tx *db.Tx, visit string, f Fee) error {
-	if f.Original == "" {
-		return &Error{"original", "", "数量为负的退费明细须写明原费用流水号"}
-	}
-	var item string
-	var price int64
-	var left catalogue.Quantity
-	err := tx.QueryRow(ctx, `SELECT item, price, quantity FROM fee WHERE visit = ? AND serial = ? AND quantity > 0 AND settlement = ''`, visit, f.Original).Scan(&item, &price, &left)
-	if db.IsNotFound(err) {
-		return &Error{"original", f.Original, "本次就诊没有这条未结算的原费用明细"}
-	}
-	if err != nil {
-		return err
-	}
-	var back catalogue.Quantity
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(SUM(quantity), 0) FROM fee WHERE visit = ? AND original = ?`, visit, f.Original).Scan(&back); err != nil {
-		return err
-	}
-	left += back
-	switch {
-	case item != f.Item || price != f.Price:
-		return &Error{"item", f.Item, "与原费用明细的项目或单价不符"}
-	case -f.Quantity > left:
-		return &Error{"quantity", f.Quantity.String(), "超过原费用明细可退的数量 " + left.String()}
-	}
-	return nil
-}
-
-// Multiply is quantity × unit price, rounded half up to the fen.
-func Multiply(q catalogue.Quantity, price int64) money.Fen {
-	neg := q < 0
-	if neg {
-		q = -q
-	}
-	v := money.Fen(q).Mul(money.Rate(max(price, 0))) // 10^-4 × 10^-6 yuan, in fen
-	if neg {
-		return -v
-	}
-	return v
-}
-
 // inputError turns an error of the engine into one of this room.
 func inputError(err error) error {
 	if e, ok := err.(*policy.InputError); ok {
 		return &Error{e.Field, e.Value, e.Want}
 	}
 	return err
-}
-
-// fees reads the unsettled lines of a visit, of one batch or of all, with
-// lines taken back netted against the lines they take from.
-func fees(ctx context.Context, tx *db.Tx, visit, batch string) (lines []policy.Line, total money.Fen, serials []string, err error) {
-	type row struct {
-		line     policy.Line
-		serial   string
-		quantity catalogue.Quantity
-		item     catalogue.Item
-	}
-	var rows []row
-	index := map[string]int{}
-	err = tx.Each(ctx, func(rs *sql.Rows) error {
-		var r row
-		var original string
-		if err := rs.Scan(&r.serial, &original, &r.line.Name, &r.line.Date, &r.quantity, &r.line.Amount, &r.line.Class, &r.line.FirstPay, &r.item.UnitCeiling); err != nil {
-			return err
-		}
-		total += r.line.Amount
-		serials = append(serials, r.serial)
-		if original != "" && r.quantity < 0 {
-			if i, ok := index[original]; ok {
-				rows[i].quantity += r.quantity
-				rows[i].line.Amount += r.line.Amount
-			}
-			return nil
-		}
-		index[r.serial] = len(rows)
-		rows = append(rows, r)
-		return nil
-	}, `SELECT serial, original, name, day, quantity, amount, class, first_pay, unit_ceiling FROM fee
-		WHERE visit = ? AND settlement = '' AND (? = '' OR batch = ?) ORDER BY n`, visit, batch, batch)
-	for _, r := range rows {
-		if r.quantity == 0 && r.line.Amount == 0 {
-			continue
-		}
-		r.line.Ceiling = r.item.Ceiling(r.quantity)
-		lines = append(lines, r.line)
-	}
-	return lines, total, serials, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +23,9 @@ import (
 
 const today civil.Date = 20250601
 
-var noon = time.Date(2025, 6, 1, 12, 0, 0, 0, time.Local)
+var noon = time.Date(2025, 6, 1, 12, 0, 0, 0, china)
+
+var china = time.FixedZone("CST", 8*60*60)
 
 type world struct {
 	*testing.T
@@ -32,10 +35,13 @@ type world struct {
 	service  *settlement.Service
 }
 
+// packages are immutable, and read once for all tests.
+var packages = sync.OnceValues(func() (*policy.Store, error) { return policy.Load(policies.FS) })
+
 func open(t *testing.T) *world {
 	t.Helper()
 	ctx := context.Background()
-	store, err := policy.Load(policies.FS)
+	store, err := packages()
 	if err != nil {
 		t.Fatal(err)
 	}

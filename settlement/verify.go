@@ -1,0 +1,277 @@
+package settlement
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/anji-platform/anji/audit"
+	"github.com/anji-platform/anji/calc"
+	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/fund"
+	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/policy"
+)
+
+// page is how many settlements Verify holds at one time.
+const page = 200
+
+// Verify proves that the ledger, the sums of the year, the settlements and the
+// audit record agree, and says where they do not. Every settlement is computed
+// again from the snapshot it was made from.
+func (s *Service) Verify(ctx context.Context, tx *db.Tx) error {
+	if err := fund.Verify(ctx, tx); err != nil {
+		return err
+	}
+	if err := audit.Verify(ctx, tx); err != nil {
+		return err
+	}
+	dec := calc.NewDecoder(s.store)
+	moved := sumsMoved{}
+	for last := int64(0); ; {
+		rows, err := s.rows(ctx, tx, `WHERE s.n > ? ORDER BY s.n LIMIT ?`, last, page)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if err := s.verify(ctx, tx, dec, &rows[i], moved); err != nil {
+				return fmt.Errorf("settlement %s: %w", rows[i].ID, err)
+			}
+			last = rows[i].n
+		}
+		if len(rows) < page {
+			break
+		}
+	}
+	if err := unreferenced(ctx, tx); err != nil {
+		return err
+	}
+	return moved.verify(ctx, tx)
+}
+
+// verify computes one settlement again and compares it with all that was
+// written of it.
+func (s *Service) verify(ctx context.Context, tx *db.Tx, dec *calc.Decoder, r *row, moved sumsMoved) error {
+	stored := r.Result // its amounts, as read from the stored answer
+	if err := dec.Decode([]byte(r.kase), &r.Case); err != nil {
+		return err
+	}
+	var again policy.Result
+	if err := s.store.Settle(&r.Case, &again, nil); err != nil {
+		return err
+	}
+	name, err := differs(string(calc.AppendResult(nil, &again, nil)), r.result)
+	switch {
+	case err != nil:
+		return err
+	case name != "":
+		return fmt.Errorf("computed again it gives another %s: the package was changed after the settlement", name)
+	case stored.Ratio != again.Ratio || stored.Hospital != again.Hospital:
+		return errors.New("computed again it gives another ratio or hospital's part: the package was changed after the settlement")
+	case r.total != again.Total || r.fund != again.FundTotal || r.account != again.Account || r.cash != again.Cash:
+		return errors.New("its amounts and its answer differ")
+	}
+	if err := identities(&r.Case, &again, r.total); err != nil {
+		return err
+	}
+	if err := parts(ctx, tx, r, &again); err != nil {
+		return err
+	}
+	r.Result = again
+	if err := posted(ctx, tx, &r.Settlement); err != nil {
+		return err
+	}
+	moved.add(r.Person.ID, &r.Case, &again)
+	return nil
+}
+
+// differs names the first field but the steps in which two answers differ, or
+// "".
+func differs(a, b string) (string, error) {
+	if a == b {
+		return "", nil
+	}
+	var x, y map[string]any
+	if err := json.Unmarshal([]byte(a), &x); err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal([]byte(b), &y); err != nil {
+		return "", err
+	}
+	delete(x, "steps")
+	delete(y, "steps")
+	for _, k := range slices.Sorted(maps.Keys(x)) {
+		if !reflect.DeepEqual(x[k], y[k]) {
+			return k, nil
+		}
+	}
+	if len(x) != len(y) {
+		return "answer", nil
+	}
+	return "", nil
+}
+
+// parts compares the stored stages, lines and fees with the result.
+func parts(ctx context.Context, tx *db.Tx, r *row, want *policy.Result) error {
+	n := 0
+	err := tx.Each(ctx, func(rs *sql.Rows) error {
+		var stage, payer string
+		var paid money.Fen
+		if err := rs.Scan(&stage, &payer, &paid); err != nil {
+			return err
+		}
+		if n >= want.NumStages {
+			return fmt.Errorf("it has more stages than the %d decided", want.NumStages)
+		}
+		sp := want.StagePays[n]
+		n++
+		id := ""
+		if sp.Fund != nil {
+			id = sp.Fund.ID
+		}
+		if stage != sp.Stage.ID || payer != id || paid != sp.Paid {
+			return fmt.Errorf("stage %d is %s of %q paying %s, decided was %s of %q paying %s", n, stage, payer, paid, sp.Stage.ID, id, sp.Paid)
+		}
+		return nil
+	}, `SELECT stage, fund, paid FROM settlement_stage WHERE settlement = ? ORDER BY n`, r.ID)
+	if err != nil {
+		return err
+	}
+	if n != want.NumStages {
+		return fmt.Errorf("it has %d stages, decided were %d", n, want.NumStages)
+	}
+	n = 0
+	err = tx.Each(ctx, func(rs *sql.Rows) error {
+		var l policy.LineSplit
+		if err := rs.Scan(&l.FullOwnPay, &l.OverCeiling, &l.FirstOwnPay, &l.InScope); err != nil {
+			return err
+		}
+		n++
+		if n > len(want.Lines) || l != want.Lines[n-1] {
+			return fmt.Errorf("line %d is not divided as decided", n)
+		}
+		return nil
+	}, `SELECT full_own_pay, over_ceiling, first_own_pay, in_scope FROM settlement_line WHERE settlement = ? ORDER BY n`, r.ID)
+	if err != nil {
+		return err
+	}
+	if n != len(want.Lines) {
+		return fmt.Errorf("it has %d lines, decided were %d", n, len(want.Lines))
+	}
+	var fees money.Fen
+	if err := tx.QueryRow(ctx, `SELECT COALESCE(SUM(amount), 0) FROM fee WHERE visit = ? AND settlement = ?`, r.Visit.ID, r.ID).Scan(&fees); err != nil {
+		return err
+	}
+	if fees != want.Total {
+		return fmt.Errorf("its fees sum to %s, settled was %s", fees, want.Total)
+	}
+	return nil
+}
+
+// posted checks that the ledger holds exactly the settlement's postings.
+func posted(ctx context.Context, tx *db.Tx, st *Settlement) error {
+	want := map[string]money.Fen{}
+	for _, p := range postings(st) {
+		want[p.Account] += p.Amount
+	}
+	err := tx.Each(ctx, func(rows *sql.Rows) error {
+		var account string
+		var amount int64
+		if err := rows.Scan(&account, &amount); err != nil {
+			return err
+		}
+		want[account] -= money.Fen(amount)
+		return nil
+	}, `SELECT p.account, p.amount FROM posting p JOIN entry e ON e.id = p.entry WHERE e.ref = ? AND e.kind = 'settlement'`, st.ID)
+	if err != nil {
+		return err
+	}
+	var wrong []string
+	for _, account := range slices.Sorted(maps.Keys(want)) {
+		if left := want[account]; left != 0 {
+			wrong = append(wrong, account+" by "+left.String())
+		}
+	}
+	if len(wrong) > 0 {
+		return errors.New("it and its ledger entry differ: " + strings.Join(wrong, ", "))
+	}
+	return nil
+}
+
+// unreferenced finds what belongs to a settlement that is not there.
+func unreferenced(ctx context.Context, tx *db.Tx) error {
+	for what, query := range map[string]string{
+		"ledger entry": `SELECT ref FROM entry WHERE kind = 'settlement' AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = entry.ref) ORDER BY ref LIMIT 1`,
+		"settled fee":  `SELECT settlement FROM fee WHERE settlement <> '' AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = fee.settlement) ORDER BY settlement LIMIT 1`,
+	} {
+		var id string
+		err := tx.QueryRow(ctx, query).Scan(&id)
+		if err == nil {
+			return fmt.Errorf("a %s is of settlement %s, which is not there", what, id)
+		}
+		if !db.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// sumKey is one sum of a person's benefit year.
+type sumKey struct {
+	person, region string
+	scheme         policy.Scheme
+	year           civil.Date
+	name           string
+}
+
+// sumsMoved are the sums of the year as the settlements moved them.
+type sumsMoved map[sumKey]money.Fen
+
+func (m sumsMoved) add(person string, c *policy.Case, r *policy.Result) {
+	year := func(day civil.Date, before, after *policy.Accumulators) {
+		from, _ := r.Package.BenefitYear(day)
+		for i, name := range r.Package.Accumulators() {
+			if d := after[i] - before[i]; d != 0 {
+				m[sumKey{person, c.Region, c.Scheme, from, name}] += d
+			}
+		}
+	}
+	if r.Divided {
+		year(c.Admitted, &c.YearToDate, &r.YearToDate)
+		year(c.Date, &c.NextYear, &r.NextYear)
+		return
+	}
+	year(c.Date, &c.YearToDate, &r.YearToDate)
+}
+
+// verify compares them with the sums that are kept.
+func (m sumsMoved) verify(ctx context.Context, tx *db.Tx) error {
+	err := tx.Each(ctx, func(rows *sql.Rows) error {
+		var k sumKey
+		var amount money.Fen
+		if err := rows.Scan(&k.person, &k.region, &k.scheme, &k.year, &k.name, &amount); err != nil {
+			return err
+		}
+		if m[k] != amount {
+			return fmt.Errorf("sums of %s: %s of person %s is %s, the settlements sum to %s", k.year, k.name, k.person, amount, m[k])
+		}
+		delete(m, k)
+		return nil
+	}, `SELECT person, region, scheme, year_start, name, amount FROM year_sum`)
+	if err != nil {
+		return err
+	}
+	for k, v := range m {
+		if v != 0 {
+			return fmt.Errorf("sums of %s: %s of person %s is missing, the settlements sum to %s", k.year, k.name, k.person, v)
+		}
+	}
+	return nil
+}
