@@ -336,6 +336,9 @@ func compiled(e *expr) *val {
 	}
 	switch e.op {
 	case "literal":
+		if e.num == nil {
+			failAt(e.pos, "a text alone is not a value")
+		}
 		c, err := scaled(e.num, e.typ)
 		if err != nil {
 			failAt(e.pos, "%v", err)
