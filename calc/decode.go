@@ -396,7 +396,7 @@ func (d *Decoder) syntax(err error, fallback string) {
 	field := ""
 	if errors.As(err, &se) {
 		offset = se.ByteOffset
-		field = strings.Trim(strings.ReplaceAll(string(se.JSONPointer), "/", "."), ".")
+		field = fieldOf(se.JSONPointer)
 		message = "不是正确的 JSON：" + se.Err.Error()
 		if errors.Is(err, jsontext.ErrDuplicateName) {
 			message = "这个字段写了两次"
@@ -406,6 +406,25 @@ func (d *Decoder) syntax(err error, fallback string) {
 	}
 	line, col := position(d.data, offset)
 	panic(&Error{Line: line, Col: col, Field: field, Message: message})
+}
+
+// fieldOf spells a pointer as the contract spells fields: lines[2].amount.
+func fieldOf(p jsontext.Pointer) string {
+	var out strings.Builder
+	for token := range p.Tokens() {
+		if out.Len() > 80 {
+			return out.String() + "…"
+		}
+		if _, err := strconv.Atoi(token); err == nil {
+			fmt.Fprintf(&out, "[%s]", token)
+			continue
+		}
+		if out.Len() > 0 {
+			out.WriteByte('.')
+		}
+		out.WriteString(strings.Trim(quoted(token), "「」"))
+	}
+	return out.String()
 }
 
 func (d *Decoder) value(field string) jsontext.Value {
