@@ -241,8 +241,10 @@ func (d *Decoder) visit(c *policy.Case) {
 			c.Cause = policy.Cause(d.enum("visit.cause", "cause"))
 		case "admitted":
 			c.Admitted = d.date("visit.admitted")
+		case "deductible_borne":
+			c.StayBorne = d.amount("visit.deductible_borne")
 		default:
-			d.unknown(key, "visit.", "kind, disease, nth_this_year, filing, cause, admitted")
+			d.unknown(key, "visit.", "kind, disease, nth_this_year, filing, cause, admitted, deductible_borne")
 		}
 	})
 }

@@ -54,6 +54,7 @@ func AppendCase(b []byte, store *policy.Store, p *policy.Package, c *policy.Case
 	text("filing", c.Filing.String())
 	text("cause", c.Cause.String())
 	text("admitted", c.Admitted.String())
+	text("deductible_borne", c.StayBorne.String())
 	b = append(b, `},"lines":[`...)
 	for i := range c.Lines {
 		l := &c.Lines[i]

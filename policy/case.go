@@ -174,7 +174,10 @@ type Case struct {
 	Filing   Filing
 	Cause    Cause
 	Admitted civil.Date // day of admission; zero means Date
-	Lines    []Line
+	// StayBorne is the deductible that parts of this stay settled before
+	// (中途结算) already bore; a deductible per visit falls by it.
+	StayBorne money.Fen
+	Lines     []Line
 
 	YearToDate Accumulators
 	// NextYear holds the sums of the following benefit year, for a stay that

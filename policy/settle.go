@@ -60,6 +60,7 @@ func (p *Package) settle(care *Package, c *Case, earlier *credit, r *Result, t *
 	}
 	f.row = p.flat.row(&f)
 	r.YearToDate = c.YearToDate
+	stayBorne := c.StayBorne
 	for i, st := range plan.stages {
 		if st.when.kind != valAbsent && st.when.get(&f) == 0 {
 			continue
@@ -70,6 +71,10 @@ func (p *Package) settle(care *Package, c *Case, earlier *credit, r *Result, t *
 			var borne money.Fen
 			if earlier != nil {
 				borne = earlier[i]
+			}
+			if st.ded != nil && len(st.ded.borne) == 0 {
+				borne += stayBorne
+				stayBorne = 0
 			}
 			p.pay(st, r, &f, borne, t)
 		}

@@ -277,5 +277,8 @@ func sums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v
 	err := tx.QueryRow(ctx, `SELECT COUNT(DISTINCT visit) FROM settlement WHERE person = ? AND year_start = ? AND refused = 0 AND region = ? AND scheme = ? AND visit <> ? AND kind IN (?, ?, ?)`,
 		append([]any{v.Person, int(first), pkg.Region, c.Scheme, v.ID}, kinds...)...).Scan(&before)
 	c.Nth = before + 1
-	return err
+	if err != nil || !stay(c.Visit) {
+		return err
+	}
+	return tx.QueryRow(ctx, `SELECT COALESCE(SUM(p.deductible), 0) FROM settlement_stage p JOIN settlement s ON s.id = p.settlement WHERE s.visit = ? AND s.refused = 0`, v.ID).Scan(&c.StayBorne)
 }

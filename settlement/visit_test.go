@@ -198,8 +198,9 @@ func TestSecondStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	q.MidStay, q.Total = false, more.Amount
-	if st := w.settle(q); st.Case.Nth != 1 {
-		t.Errorf("second part: stay %d", st.Case.Nth)
+	// The first part bore the deductible of 800; the second bears none.
+	if st := w.settle(q); st.Case.Nth != 1 || st.Result.Deductible != 0 || st.Result.FundTotal != 42_500 {
+		t.Errorf("second part: stay %d, deductible %s, fund %s", st.Case.Nth, st.Result.Deductible, st.Result.FundTotal)
 	}
 	next := w.visit(zhang, "H99010000101", policy.Employee, policy.Inpatient, fee("1", "SVC990000001", 1000))
 	st := w.settle(next)
