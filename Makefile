@@ -20,6 +20,7 @@ check: ## formatting, vet, staticcheck, the packages and their cases
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) run ./cmd/anji policy lint --strict
+	$(GO) run ./cmd/anji policy fmt -l policies
 	$(GO) run ./cmd/anji policy test
 
 unit: ## the tests, under the race detector
