@@ -65,6 +65,8 @@ func fee(in *record) (settlement.Fee, error) {
 		Price:        scaled(in.text("pric"), 6),
 		Amount:       amount,
 		OwnPay:       in.text("hosp_appr_flag") == notApproved,
+		Department:   in.text("bilg_dept_name"),
+		Doctor:       in.text("bilg_dr_name"),
 	}, err
 }
 

@@ -163,7 +163,7 @@ var spelled = map[string]string{
 	"discharged": "出院时间 dscgTime", "serial": "费用明细流水号 feedetl_sn", "original": "原费用流水号 init_feedetl_sn",
 	"amount": "明细项目费用总额 det_item_fee_sumamt", "quantity": "数量 cnt", "item": "医疗目录编码 med_list_codg",
 	"fees.time": "费用发生时间 fee_ocur_time", "region": "参保地医保区划 insuplc_admdvs", "care_region": "就医地医保区划 mdtrtarea_admvs",
-	"date": "结算日期",
+	"date": "结算日期", "kind": "医疗类别 med_type", "price": "单价 pric",
 }
 
 // spell turns a settlement's refusal into one in the interface's words. Other
