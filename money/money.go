@@ -119,11 +119,10 @@ func decimalsOrNumber[T string | []byte](rest T) error {
 
 // Mul returns a × r rounded half up (away from zero) to the fen.
 func (a Fen) Mul(r Rate) Fen {
-	x, y := int64(a), int64(r)
-	if uint64(x) < 1<<36 && uint64(y) <= uint64(One) {
-		return Fen((uint64(x)*uint64(y) + uint64(One)/2) / uint64(One))
+	if uint64(a) < 1<<36 && uint64(r) <= uint64(One) { // the product fits
+		return Fen((uint64(a)*uint64(r) + uint64(One)/2) / uint64(One))
 	}
-	return mulSlow(x, y)
+	return mulSlow(int64(a), int64(r))
 }
 
 func mulSlow(x, y int64) Fen {

@@ -302,6 +302,7 @@ func (b *builder) readStages(n *yaml.Node) {
 				base: b.value(get(f, "base"), tyMoney, "floor.base"), ratio: b.value(get(f, "ratio"), tyRate, "floor.ratio")}
 		}
 		s.limits = b.limits(get(v, "limits"))
+		s.limitsCost = slices.ContainsFunc(s.limits, func(l limit) bool { return l.covered })
 		each(get(v, "accumulate"), func(ak, av *yaml.Node) {
 			if q := slices.Index(quantityNames, av.Value); q >= 0 {
 				s.sets = append(s.sets, accumulate{acc: b.accumulatorSlot(ak), q: quantity(q)})
@@ -316,7 +317,9 @@ func (b *builder) readStages(n *yaml.Node) {
 		role, q, _ := strings.Cut(key, ".")
 		for _, s := range b.pkg.stages {
 			if s.role == role {
-				s.out[slices.Index(quantityNames, q)] = uint8(sym.slot)
+				e := export{quantity(slices.Index(quantityNames, q)), uint8(sym.slot)}
+				s.exports = append(s.exports, e)
+				s.asksBeyond = s.asksBeyond || e.q == qBeyond
 			}
 		}
 	}

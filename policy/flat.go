@@ -1,11 +1,17 @@
 package policy
 
+import (
+	"cmp"
+	"slices"
+)
+
 // flatTable holds the parameters that stages use, laid out by all categories
 // that any of them is by: one row a combination, one column a parameter. A
 // settlement finds its row once; after that every parameter is one load.
 type flatTable struct {
 	dims  []dim
 	width int
+	known int // the first columns hold no unknown figure and go into the frame
 	rows  []int64
 }
 
@@ -15,16 +21,18 @@ const maxFlat = 1 << 18
 // noColumn marks a parameter that is not in the flat table.
 const noColumn = 255
 
-func (t *flatTable) row(f *frame) []int64 {
+func (t *flatTable) enter(f *frame) {
 	if t.width == 0 {
-		return nil
+		return
 	}
 	i := int64(0)
 	for k := range t.dims {
 		d := &t.dims[k]
 		i += f.s[d.slot] * d.stride
 	}
-	return t.rows[int(i)*t.width:][:t.width]
+	row := t.rows[int(i)*t.width:][:t.width]
+	copy(f.s[slotColumns:zeroSlot], row[:t.known])
+	f.row = row
 }
 
 // buildFlat lays out the parameters of the stages. A parameter that depends
@@ -60,12 +68,21 @@ func (b *builder) buildFlat() {
 			})
 		}
 	}
+	// Known figures first.
+	slices.SortStableFunc(columns, func(a, b *param) int { return cmp.Compare(a.gaps(), b.gaps()) })
+	known := 0
+	for k, p := range columns {
+		p.column = uint8(k)
+		if p.gaps() == 0 && k < maxColumns {
+			known = k + 1
+		}
+	}
 	stride := int64(combinations)
 	for i := range dims {
 		stride /= int64(len(dims[i].sym.dom.values))
 		dims[i].stride = stride
 	}
-	t := flatTable{dims: dims, width: len(columns), rows: make([]int64, combinations*len(columns))}
+	t := flatTable{dims: dims, width: len(columns), known: known, rows: make([]int64, combinations*len(columns))}
 	var f frame
 	for i := range combinations {
 		for _, d := range dims {
@@ -78,7 +95,7 @@ func (b *builder) buildFlat() {
 	b.pkg.flat = t
 	for _, s := range b.pkg.stages {
 		for _, v := range s.values() {
-			setColumns(v)
+			setColumns(v, uint8(known))
 		}
 	}
 }
@@ -105,14 +122,24 @@ func eachParam(v *val, f func(*param)) {
 }
 
 // setColumns turns the parameters of a value into columns where they have one.
-func setColumns(v *val) {
+func setColumns(v *val, known uint8) {
 	if v == nil {
 		return
 	}
-	if v.kind == valParam && v.p.column != noColumn {
+	if v.kind == valParam && v.p.column < known {
+		v.kind, v.slot = valSlot, slotColumns+v.p.column
+	} else if v.kind == valParam && v.p.column != noColumn {
 		v.kind, v.slot = valColumn, v.p.column
 	}
-	setColumns(v.x)
-	setColumns(v.y)
-	setColumns(v.z)
+	setColumns(v.x, known)
+	setColumns(v.y, known)
+	setColumns(v.z, known)
+}
+
+// gaps is 1 if some figure of the parameter is not known.
+func (p *param) gaps() int {
+	if slices.Contains(p.cells, unknownCell) {
+		return 1
+	}
+	return 0
 }

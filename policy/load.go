@@ -372,6 +372,7 @@ func (b *builder) facet(k, v *yaml.Node) {
 	if o := get(v, "otherwise"); o != nil && o.Kind == yaml.ScalarNode {
 		f.otherwise = add(o)
 	}
+	f.byClass = f.otherwise >= 0 && !slices.ContainsFunc(f.whens, func(v val) bool { return v.kind != valHas && v.kind != valAny })
 	f.sym = &symbol{name: f.name, title: f.title, typ: tyEnum, dom: f.dom, slot: slotFacets + len(p.facets)}
 	if b.define(k, f.sym) {
 		p.facets = append(p.facets, f)

@@ -84,6 +84,7 @@ type facet struct {
 	target      []int64
 	otherwise   int64 // -1: none
 	settles     bool  // a plan depends on it
+	byClass     bool  // all conditions are about classes of persons
 	sources     []*Source
 	sym         *symbol
 	line, col   int
@@ -180,7 +181,9 @@ type Stage struct {
 	floor      *floor
 	limits     []limit
 	sets       []accumulate
-	out        [numQuantities]uint8 // slot of the quantity, 0: not asked for
+	exports    []export // what other stages ask for
+	asksBeyond bool     // one of them is qBeyond
+	limitsCost bool     // a limit is on covered cost
 	sources    []*Source
 	line, col  int
 	usedByPlan bool
@@ -388,4 +391,10 @@ func (p *Package) GradeNote() string {
 		}
 	}
 	return out
+}
+
+// export is a quantity of a stage that other stages ask for, and its slot.
+type export struct {
+	q    quantity
+	slot uint8
 }

@@ -40,13 +40,15 @@ const (
 	slotRest   // of in scope, what no fund has paid so far
 	slotPerson // of the total, what no fund has paid so far
 	slotAccumulators
-	slotFacts  = slotAccumulators + MaxAccumulators
-	slotFacets = slotFacts + MaxFacts
-	maxFacets  = 12
-	slotStages = slotFacets + maxFacets
-	maxOutputs = 16            // quantities of stages that expressions refer to
-	frameSize  = 128           // a power of two, more than slotStages + maxOutputs
-	zeroSlot   = frameSize - 1 // always 0
+	slotFacts   = slotAccumulators + MaxAccumulators
+	slotFacets  = slotFacts + MaxFacts
+	maxFacets   = 12
+	slotStages  = slotFacets + maxFacets
+	maxOutputs  = 16                      // quantities of stages that expressions refer to
+	slotColumns = slotStages + maxOutputs // parameters of the flat table whose figures are all known
+	maxColumns  = 20
+	zeroSlot    = slotColumns + maxColumns // always 0
+	frameSize   = zeroSlot + 1
 )
 
 type frame struct {

@@ -58,7 +58,7 @@ func (p *Package) settle(care *Package, c *Case, earlier *credit, r *Result, t *
 	if plan.unknown != "" {
 		return p.refuse(c, r, &f, t, "待遇数字尚不掌握，不予估算："+plan.unknown, plan.sources)
 	}
-	f.row = p.flat.row(&f)
+	p.flat.enter(&f)
 	r.YearToDate = c.YearToDate
 	stayBorne := c.StayBorne
 	for i, st := range plan.stages {
@@ -177,6 +177,10 @@ func (p *Package) enterFacets(f *frame, settling bool) {
 			continue
 		}
 		v := ft.otherwise
+		if ft.byClass && f.s[slotClasses] == 0 {
+			f.s[slotFacets+i] = v // of no class, as nearly everybody is
+			continue
+		}
 		for j := range ft.whens {
 			if ft.whens[j].get(f) != 0 {
 				v = ft.target[j]
@@ -206,8 +210,10 @@ func (p *Package) split(care *Package, c *Case, r *Result, f *frame, lines []Lin
 	lines = lines[:len(c.Lines)]
 	firstPay := p.firstPay(care, f)
 	var total, full, over, first, scope money.Fen
-	for i := range c.Lines {
-		l, s := &c.Lines[i], &lines[i]
+	in := c.Lines
+	lines = lines[:len(in)]
+	for i := range in {
+		l, s := &in[i], &lines[i]
 		amount := l.Amount
 		total += amount
 		if amount < 0 || total > money.Max {
@@ -372,9 +378,11 @@ func (p *Package) pay(st *Stage, r *Result, f *frame, earlier money.Fen, t *Trac
 		}
 	}
 	full := covered
-	for i := range st.limits {
-		if l := &st.limits[i]; l.covered {
-			covered = min(covered, l.left(f))
+	if st.limitsCost {
+		for i := range st.limits {
+			if l := &st.limits[i]; l.covered {
+				covered = min(covered, l.left(f))
+			}
 		}
 	}
 	if t != nil {
@@ -416,7 +424,7 @@ func (p *Package) pay(st *Stage, r *Result, f *frame, earlier money.Fen, t *Trac
 	var q [numQuantities]money.Fen
 	q[qBase], q[qBorne], q[qCovered], q[qPaid] = base, borne, covered, paid
 	q[qCut], q[qOwn] = uncut-paid, max(0, covered-paid)
-	if st.out[qBeyond] != 0 {
+	if st.asksBeyond {
 		q[qBeyond] = full - covered
 		if paid < uncut {
 			q[qBeyond] += covered - st.reach(f, borne, covered, paid)
@@ -437,10 +445,8 @@ func (p *Package) pay(st *Stage, r *Result, f *frame, earlier money.Fen, t *Trac
 // export hands the quantities of a stage to the stages after it and to the
 // sums of the year.
 func (st *Stage) export(q *[numQuantities]money.Fen, r *Result, f *frame) {
-	for i, slot := range st.out {
-		if slot != 0 {
-			f.s[slot] = int64(q[i])
-		}
+	for _, o := range st.exports {
+		f.s[o.slot] = int64(q[o.q])
 	}
 	for i := range st.sets {
 		a := &st.sets[i]

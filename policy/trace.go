@@ -174,7 +174,7 @@ func (t *Trace) band(st *Stage, bd *band, f *frame, seg money.Fen, rate money.Ra
 
 // rateSources are the grounds of the ratio: the parameter's, or the stage's.
 func rateSources(bd *band, st *Stage) []*Source {
-	if bd.ratio.kind == valParam || bd.ratio.kind == valColumn {
+	if bd.ratio.p != nil {
 		return bd.ratio.p.sources
 	}
 	if bd.ratio.src != nil {

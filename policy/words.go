@@ -20,7 +20,8 @@ func (v *val) words() string {
 		if v.src == nil {
 			return figure(v.c, v.typ)
 		}
-	case valParam, valColumn:
+	}
+	if v.p != nil {
 		return "「" + v.p.title + "」"
 	}
 	if v.src == nil {
