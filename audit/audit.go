@@ -5,7 +5,6 @@ package audit
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -39,9 +38,8 @@ func Append(ctx context.Context, tx *db.Tx, r Record) error {
 	seq++
 	at := r.At.UTC().Format(time.RFC3339Nano)
 	hash := chain(seq, at, r.Actor, r.Action, r.Subject, string(details), previous)
-	_, err = tx.Exec(ctx, `INSERT INTO audit (seq, at, actor, action, subject, details, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	return tx.Exec(ctx, `INSERT INTO audit (seq, at, actor, action, subject, details, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		seq, at, r.Actor, r.Action, r.Subject, string(details), previous, hash)
-	return err
 }
 
 func chain(seq int64, at, actor, action, subject, details string, previous []byte) []byte {
@@ -56,7 +54,7 @@ func chain(seq int64, at, actor, action, subject, details string, previous []byt
 func Verify(ctx context.Context, tx *db.Tx) error {
 	previous := []byte{}
 	next := int64(1)
-	return tx.Each(ctx, func(rows *sql.Rows) error {
+	return tx.Each(ctx, func(rows *db.Rows) error {
 		var seq int64
 		var at, actor, action, subject, details string
 		var prev, hash []byte

@@ -49,11 +49,11 @@ func TestVerifyNamesTheFirstBrokenLink(t *testing.T) {
 	} {
 		err := d.Update(ctx, func(tx *db.Tx) error {
 			for _, q := range []string{`DROP TRIGGER audit_fixed_update`, `DROP TRIGGER audit_fixed_delete`} {
-				if _, err := tx.Exec(ctx, q); err != nil {
+				if err := tx.Exec(ctx, q); err != nil {
 					return err
 				}
 			}
-			if _, err := tx.Exec(ctx, tamper.query, tamper.args...); err != nil {
+			if err := tx.Exec(ctx, tamper.query, tamper.args...); err != nil {
 				return err
 			}
 			if err := Verify(ctx, tx); err == nil || !strings.Contains(err.Error(), want) {
@@ -66,7 +66,7 @@ func TestVerifyNamesTheFirstBrokenLink(t *testing.T) {
 		}
 	}
 	for _, q := range []string{`UPDATE audit SET actor = 'b'`, `DELETE FROM audit`, `REPLACE INTO audit SELECT * FROM audit`} {
-		err := d.Update(ctx, func(tx *db.Tx) error { _, err := tx.Exec(ctx, q); return err })
+		err := d.Update(ctx, func(tx *db.Tx) error { err := tx.Exec(ctx, q); return err })
 		if err == nil || !strings.Contains(err.Error(), "never") {
 			t.Errorf("%s: %v", q, err)
 		}

@@ -72,9 +72,8 @@ func Find(ctx context.Context, tx *db.Tx, region string, day civil.Date, code st
 
 // Add writes an item.
 func Add(ctx context.Context, tx *db.Tx, it Item) error {
-	_, err := tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	return tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		it.Code, it.Region, int(it.From), int(it.To), it.Name, string(it.Kind), it.Class, int64(it.FirstPay), int64(it.UnitCeiling), it.Charge)
-	return err
 }
 
 // String writes the quantity as a decimal.

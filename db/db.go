@@ -128,35 +128,54 @@ func run(ctx context.Context, conn *sql.DB, opts *sql.TxOptions, f func(*Tx) err
 	return nil
 }
 
-// Exec runs a statement that writes.
-func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+// Exec runs a statement that writes. A fault of the statement may show later
+// in the transaction, at the latest when it is committed.
+func (t *Tx) Exec(ctx context.Context, query string, args ...any) error {
+	_, err := t.ExecCount(ctx, query, args...)
+	return err
+}
+
+// ExecCount runs a statement that writes and says how many rows it changed.
+func (t *Tx) ExecCount(ctx context.Context, query string, args ...any) (int64, error) {
 	if t.fail != nil {
 		if err := t.fail(query); err != nil {
-			return nil, err
+			return 0, err
 		}
 	}
-	return t.tx.ExecContext(ctx, query, args...)
+	res, err := t.tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
 }
 
-// Query runs a statement that reads rows.
-func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, query, args...)
-}
+// Rows is the row that a query stands on.
+type Rows struct{ rows *sql.Rows }
+
+// Scan copies the columns of the row into the pointers.
+func (r *Rows) Scan(to ...any) error { return r.rows.Scan(to...) }
+
+// Row is the answer of a query for one row.
+type Row struct{ row *sql.Row }
+
+// Scan copies the columns into the pointers; IsNotFound tells of its error
+// that there was no row.
+func (r *Row) Scan(to ...any) error { return r.row.Scan(to...) }
 
 // QueryRow runs a statement that reads one row.
-func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, query, args...)
+func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
+	return &Row{t.tx.QueryRowContext(ctx, query, args...)}
 }
 
-// Each calls scan for every row of a query.
-func (t *Tx) Each(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := t.Query(ctx, query, args...)
+// Each calls scan for every row of a query. scan runs no other statement.
+func (t *Tx) Each(ctx context.Context, scan func(*Rows) error, query string, args ...any) error {
+	rows, err := t.tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := scan(rows); err != nil {
+		if err := scan(&Rows{rows}); err != nil {
 			return err
 		}
 	}
@@ -175,8 +194,7 @@ func (t *Tx) Recall(ctx context.Context, scope, key string) (digest, reply []byt
 
 // Remember keeps the reply given under the scope and key, in this transaction.
 func (t *Tx) Remember(ctx context.Context, scope, key string, digest, reply []byte) error {
-	_, err := t.Exec(ctx, `INSERT INTO reply (scope, key, digest, body) VALUES (?, ?, ?, ?)`, scope, key, digest, reply)
-	return err
+	return t.Exec(ctx, `INSERT INTO reply (scope, key, digest, body) VALUES (?, ?, ?, ?)`, scope, key, digest, reply)
 }
 
 // IsNotFound reports whether err says that a row was not there.

@@ -56,8 +56,7 @@ func TestWritersTakeTurns(t *testing.T) {
 					if err := tx.QueryRow(ctx, `SELECT COALESCE(SUM(balance), 0) FROM account`).Scan(&n); err != nil {
 						return err
 					}
-					_, err := tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES ('a', ?) ON CONFLICT (id) DO UPDATE SET balance = excluded.balance`, n+1)
-					return err
+					return tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES ('a', ?) ON CONFLICT (id) DO UPDATE SET balance = excluded.balance`, n+1)
 				})
 				if err != nil {
 					t.Error(err)
@@ -192,7 +191,7 @@ func TestMigrateOldStore(t *testing.T) {
 		if err != nil || debit != 150 || credit != 150 {
 			t.Errorf("%s: debit %d, credit %d, %v", name, debit, credit, err)
 		}
-		err = d.Update(ctx, func(tx *Tx) error { _, err := tx.Exec(ctx, `UPDATE entry SET kind = 'x'`); return err })
+		err = d.Update(ctx, func(tx *Tx) error { return tx.Exec(ctx, `UPDATE entry SET kind = 'x'`) })
 		if err == nil || !strings.Contains(err.Error(), "never changed") {
 			t.Errorf("%s: an entry is changed: %v", name, err)
 		}

@@ -3,7 +3,6 @@ package demo_test
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -43,7 +42,7 @@ func dump(t *testing.T, today civil.Date) (lines, citizenIDs []string) {
 			`SELECT code || ' ' || name || ' ' || level || ' ' || private FROM provider ORDER BY code`,
 			`SELECT code || ' ' || name || ' ' || class || ' ' || first_pay || ' ' || unit_ceiling FROM item ORDER BY code`,
 		} {
-			if err := tx.Each(ctx, func(rows *sql.Rows) error {
+			if err := tx.Each(ctx, func(rows *db.Rows) error {
 				var s string
 				err := rows.Scan(&s)
 				lines = append(lines, s)
@@ -52,7 +51,7 @@ func dump(t *testing.T, today civil.Date) (lines, citizenIDs []string) {
 				return err
 			}
 		}
-		if err := tx.Each(ctx, func(rows *sql.Rows) error {
+		if err := tx.Each(ctx, func(rows *db.Rows) error {
 			var id string
 			err := rows.Scan(&id)
 			ids = append(ids, id)

@@ -6,7 +6,6 @@ package enrolment
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 
@@ -98,7 +97,7 @@ func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
 	if p.Phone != "" {
 		phone, phoneDigest = r.sealer.Seal(sealPhone, p.Phone), r.sealer.Index(sealPhone, p.Phone)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, phone, phone_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	err := tx.Exec(ctx, `INSERT INTO person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, phone, phone_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.ID, p.Name, r.sealer.Seal(sealID, p.CitizenID), r.sealer.Index(sealID, p.CitizenID), r.sealer.Index(sealCard, "C"+p.CitizenID),
 		p.Token, p.Female, int(p.Birth), p.Region, p.Employer, phone, phoneDigest)
 	return err
@@ -148,7 +147,7 @@ func (r *Register) find(ctx context.Context, tx *db.Tx, column string, key any) 
 
 func (r *Register) people(ctx context.Context, tx *db.Tx, column string, key any) ([]Person, error) {
 	var out []Person
-	err := tx.Each(ctx, func(rows *sql.Rows) error {
+	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var p Person
 		var citizenID, phone []byte
 		err := rows.Scan(&p.ID, &p.Name, &citizenID, &p.Token, &p.Female, &p.Birth, &p.Region, &p.Employer, &phone)
@@ -171,27 +170,23 @@ func (r *Register) people(ctx context.Context, tx *db.Tx, column string, key any
 
 // AddInsurance adds a spell of insurance.
 func AddInsurance(ctx context.Context, tx *db.Tx, person string, i Insurance) error {
-	_, err := tx.Exec(ctx, `INSERT INTO insurance (person, scheme, from_day, to_day, retired, status, benefits_from, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	return tx.Exec(ctx, `INSERT INTO insurance (person, scheme, from_day, to_day, retired, status, benefits_from, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		person, i.Scheme, int(i.From), int(i.To), i.Retired, i.Status, int(i.BenefitsFrom), i.Reason)
-	return err
 }
 
 // AddClass adds a recognised class of person.
 func AddClass(ctx context.Context, tx *db.Tx, person string, c Class) error {
-	_, err := tx.Exec(ctx, `INSERT INTO person_class (person, class, from_day, to_day, authority) VALUES (?, ?, ?, ?, ?)`, person, c.Name, int(c.From), int(c.To), c.Authority)
-	return err
+	return tx.Exec(ctx, `INSERT INTO person_class (person, class, from_day, to_day, authority) VALUES (?, ?, ?, ?, ?)`, person, c.Name, int(c.From), int(c.To), c.Authority)
 }
 
 // AddFiling adds a filing for care away from home.
 func AddFiling(ctx context.Context, tx *db.Tx, person string, f Filing) error {
-	_, err := tx.Exec(ctx, `INSERT INTO filing (person, region, kind, from_day, to_day) VALUES (?, ?, ?, ?, ?)`, person, f.Region, f.Kind, int(f.From), int(f.To))
-	return err
+	return tx.Exec(ctx, `INSERT INTO filing (person, region, kind, from_day, to_day) VALUES (?, ?, ?, ?, ?)`, person, f.Region, f.Kind, int(f.From), int(f.To))
 }
 
 // AddSpecialDisease adds a recognised chronic or special disease.
 func AddSpecialDisease(ctx context.Context, tx *db.Tx, person string, d SpecialDisease) error {
-	_, err := tx.Exec(ctx, `INSERT INTO special_disease (person, code, name, special, from_day, to_day) VALUES (?, ?, ?, ?, ?, ?)`, person, d.Code, d.Name, d.Special, int(d.From), int(d.To))
-	return err
+	return tx.Exec(ctx, `INSERT INTO special_disease (person, code, name, special, from_day, to_day) VALUES (?, ?, ?, ?, ?, ?)`, person, d.Code, d.Name, d.Special, int(d.From), int(d.To))
 }
 
 const onDay = ` AND from_day <= ? AND (to_day = 0 OR to_day >= ?)`
@@ -199,7 +194,7 @@ const onDay = ` AND from_day <= ? AND (to_day = 0 OR to_day >= ?)`
 // Insurances lists a person's insurance on a day, the employee scheme first.
 func Insurances(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]Insurance, error) {
 	var out []Insurance
-	err := tx.Each(ctx, func(rows *sql.Rows) error {
+	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var i Insurance
 		if err := rows.Scan(&i.Scheme, &i.From, &i.To, &i.Retired, &i.Status, &i.BenefitsFrom, &i.Reason); err != nil {
 			return err
@@ -242,7 +237,7 @@ func Counting(all []Insurance) Insurance {
 // Classes lists the classes of a person on a day.
 func Classes(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]Class, error) {
 	var out []Class
-	err := tx.Each(ctx, func(rows *sql.Rows) error {
+	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var c Class
 		if err := rows.Scan(&c.Name, &c.From, &c.To, &c.Authority); err != nil {
 			return err
@@ -271,7 +266,7 @@ func FilingOn(ctx context.Context, tx *db.Tx, person, region string, day civil.D
 // SpecialDiseases lists the diseases recognised for a person on a day.
 func SpecialDiseases(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]SpecialDisease, error) {
 	var out []SpecialDisease
-	err := tx.Each(ctx, func(rows *sql.Rows) error {
+	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var d SpecialDisease
 		if err := rows.Scan(&d.Code, &d.Name, &d.Special, &d.From, &d.To); err != nil {
 			return err

@@ -9,7 +9,6 @@ package fund
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -76,15 +75,15 @@ func Post(ctx context.Context, tx *db.Tx, e Entry) error {
 	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(id), 0) + 1 FROM entry`).Scan(&id); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO entry (id, at, kind, ref, debit, credit) VALUES (?, ?, ?, ?, ?, ?)`,
+	if err := tx.Exec(ctx, `INSERT INTO entry (id, at, kind, ref, debit, credit) VALUES (?, ?, ?, ?, ?, ?)`,
 		id, e.At.UTC().Format(time.RFC3339Nano), e.Kind, e.Ref, int64(debit), int64(credit)); err != nil {
 		return err
 	}
 	for n, p := range postings {
-		if _, err := tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET balance = account.balance + excluded.balance`, p.Account, int64(p.Amount)); err != nil {
+		if err := tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET balance = account.balance + excluded.balance`, p.Account, int64(p.Amount)); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO posting (entry, n, account, amount) VALUES (?, ?, ?, ?)`, id, n, p.Account, int64(p.Amount)); err != nil {
+		if err := tx.Exec(ctx, `INSERT INTO posting (entry, n, account, amount) VALUES (?, ?, ?, ?)`, id, n, p.Account, int64(p.Amount)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +114,7 @@ type Movement struct {
 func Statement(ctx context.Context, tx *db.Tx, account string) ([]Movement, error) {
 	var out []Movement
 	var balance money.Fen
-	err := tx.Each(ctx, func(rows *sql.Rows) error {
+	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var m Movement
 		var at string
 		if err := rows.Scan(&m.Entry, &at, &m.Kind, &m.Ref, &m.Amount); err != nil {

@@ -61,15 +61,14 @@ func TestLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, q := range []string{`UPDATE posting SET amount = 5`, `DELETE FROM posting`, `UPDATE entry SET kind = 'x'`, `DELETE FROM entry`} {
-		err := d.Update(ctx, func(tx *db.Tx) error { _, err := tx.Exec(ctx, q); return err })
+		err := d.Update(ctx, func(tx *db.Tx) error { return tx.Exec(ctx, q) })
 		if err == nil || !strings.Contains(err.Error(), "never") {
 			t.Errorf("%s: %v", q, err)
 		}
 	}
 	// A balance moved by hand is found.
 	if err := d.Update(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE account SET balance = balance + 1 WHERE id = 'c'`)
-		return err
+		return tx.Exec(ctx, `UPDATE account SET balance = balance + 1 WHERE id = 'c'`)
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -94,11 +93,10 @@ func TestAuditChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := d.Update(ctx, func(tx *db.Tx) error {
-		if _, err := tx.Exec(ctx, `DROP TRIGGER audit_fixed_update`); err != nil {
+		if err := tx.Exec(ctx, `DROP TRIGGER audit_fixed_update`); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE audit SET actor = 'b' WHERE seq = 3`)
-		return err
+		return tx.Exec(ctx, `UPDATE audit SET actor = 'b' WHERE seq = 3`)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +141,7 @@ func TestStore(t *testing.T) {
 		if _, _, ok, _ := tx.Recall(ctx, "s", "other"); ok {
 			t.Error("recalled what was never kept")
 		}
-		_, werr := tx.Exec(ctx, `DELETE FROM reply`)
+		werr := tx.Exec(ctx, `DELETE FROM reply`)
 		if werr == nil {
 			t.Error("a view writes")
 		}

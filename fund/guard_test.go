@@ -13,7 +13,7 @@ import (
 func TestStoreGuards(t *testing.T) {
 	ctx, d, _ := open(t)
 	exec := func(q string) error {
-		return d.Update(ctx, func(tx *db.Tx) error { _, err := tx.Exec(ctx, q); return err })
+		return d.Update(ctx, func(tx *db.Tx) error { return tx.Exec(ctx, q) })
 	}
 	err := d.Update(ctx, func(tx *db.Tx) error {
 		return fund.Post(ctx, tx, fund.Entry{At: time.Now(), Kind: "test", Ref: "r", Postings: []fund.Posting{{Account: "a", Amount: 100}, {Account: "b", Amount: -100}}})

@@ -61,7 +61,7 @@ func (s *Server) read(body []byte, number string) (*request, error) {
 	if r.spec = s.spec.Transaction(number); r.spec == nil {
 		return r, refuse("交易编号 infno“%s”不存在", clip(printable(number), 10))
 	}
-	if s.handlers[base(number)] == nil {
+	if s.offered[base(number)].do == nil {
 		return r, refuse("交易 %s %s 在本平台尚未开通", number, r.spec.Name)
 	}
 	env := envelopeRecord(&c, s.spec.Envelope, msg, number)

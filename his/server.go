@@ -41,9 +41,9 @@ type Config struct {
 // A Server is the http.Handler of the interface. It keeps no state.
 type Server struct {
 	Config
-	spec     *Spec
-	handlers map[string]handler
-	serial   func() uint64 // the serial of a reply, of ten digits
+	spec    *Spec
+	offered map[string]operation
+	serial  func() uint64 // the serial of a reply, of ten digits
 }
 
 // A handler does one transaction: it reads the request's records, calls the
@@ -62,24 +62,48 @@ func New(c Config) *Server {
 	if err != nil {
 		panic("his: " + err.Error()) // the tables are part of the program, and tested
 	}
-	return &Server{Config: c, spec: spec, handlers: offered, serial: func() uint64 { return rand.Uint64N(1e10) }}
+	return &Server{Config: c, spec: spec, offered: offered, serial: func() uint64 { return rand.Uint64N(1e10) }}
+}
+
+// An operation is a transaction that this server does.
+type operation struct {
+	do handler
+	// reads says that it writes nothing: it runs over one state of the store,
+	// and its reply is made anew each time.
+	reads bool
 }
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = map[string]handler{
-	"1101": (*Server).findPerson,
-	"2201": (*Server).register,
-	"2203": (*Server).describe,
-	"2204": (*Server).addFees,
-	"2206": (*Server).preview,
-	"2207": (*Server).settle,
-	"2301": (*Server).addFees,
-	"2303": (*Server).preview,
-	"2304": (*Server).settle,
-	"2401": (*Server).admit,
-	"9001": (*Server).signIn,
-	"9002": (*Server).signOut,
+var offered = together(core)
+
+// together is the union of tables that have no number in common.
+func together(tables ...map[string]operation) map[string]operation {
+	all := map[string]operation{}
+	for _, t := range tables {
+		for number, o := range t {
+			if _, twice := all[number]; twice {
+				panic("his: transaction " + number + " is done twice")
+			}
+			all[number] = o
+		}
+	}
+	return all
+}
+
+var core = map[string]operation{
+	"1101": {(*Server).findPerson, true},
+	"2201": {(*Server).register, false},
+	"2203": {(*Server).describe, false},
+	"2204": {(*Server).addFees, false},
+	"2206": {(*Server).preview, true},
+	"2207": {(*Server).settle, false},
+	"2301": {(*Server).addFees, false},
+	"2303": {(*Server).preview, true},
+	"2304": {(*Server).settle, false},
+	"2401": {(*Server).admit, false},
+	"9001": {(*Server).signIn, false},
+	"9002": {(*Server).signOut, false},
 }
 
 // Spec is the interface's tables, for documentation.
@@ -174,8 +198,25 @@ func (s *Server) answer(ctx context.Context, body []byte, number string, st *sta
 }
 
 // transact does a request once: the reply is remembered in the transaction
-// that did the work, and given again to the same request.
+// that did the work, and given again to the same request. What only reads is
+// answered afresh.
 func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []byte, err error) {
+	op := s.offered[base(r.spec.Number)]
+	if op.reads {
+		err = s.DB.View(ctx, func(tx *db.Tx) error {
+			if err := s.admitted(ctx, tx, r); err != nil {
+				return err
+			}
+			a := &answer{t: r.spec}
+			if err := op.do(s, ctx, tx, r, a); err != nil {
+				return err
+			}
+			st.replied = s.Now()
+			reply = st.success(r.warnings, a)
+			return nil
+		})
+		return reply, err
+	}
 	key := r.provider + " " + r.msgid
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
 		digest, sealed, known, err := tx.Recall(ctx, scope, key)
@@ -194,7 +235,7 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 			return err
 		}
 		a := &answer{t: r.spec}
-		if err := s.handlers[base(r.spec.Number)](s, ctx, tx, r, a); err != nil {
+		if err := op.do(s, ctx, tx, r, a); err != nil {
 			return err
 		}
 		st.replied = s.Now()

@@ -239,7 +239,7 @@ func TestFailureAtEveryWrite(t *testing.T) {
 
 func TestPanic(t *testing.T) {
 	p := newPlatform(t)
-	p.server.handlers = map[string]handler{"9001": func(*Server, context.Context, *db.Tx, *request, *answer) error { panic("a slip") }}
+	p.server.offered = map[string]operation{"9001": {func(*Server, context.Context, *db.Tx, *request, *answer) error { panic("a slip") }, false}}
 	d := p.desk("H99010000101")
 	before := p.counts()
 	r := d.send(d.message("9001", `{"signIn":{"opter_no":"0001","mac":"0","ip":"1"}}`))

@@ -21,7 +21,7 @@ func (s *Server) signIn(ctx context.Context, tx *db.Tx, r *request, a *answer) e
 	b := make([]byte, 15)
 	rand.Read(b)
 	signNo := hex.EncodeToString(b)
-	_, err := tx.Exec(ctx, `INSERT INTO sign_in (sign_no, provider, operator, at, day, ended) VALUES (?, ?, ?, ?, ?, 0)`,
+	err := tx.Exec(ctx, `INSERT INTO sign_in (sign_no, provider, operator, at, day, ended) VALUES (?, ?, ?, ?, ?, 0)`,
 		signNo, r.provider, in.text("opter_no"), r.clock(), int(r.today()))
 	if err != nil {
 		return err
@@ -38,13 +38,11 @@ func (s *Server) signOut(ctx context.Context, tx *db.Tx, r *request, a *answer) 
 	if err := signedIn(ctx, tx, r, in.text("sign_no")); err != nil {
 		return err
 	}
-	res, err := tx.Exec(ctx, `UPDATE sign_in SET ended = 1 WHERE sign_no = ? AND operator = ?`, in.text("sign_no"), in.text("opter_no"))
+	n, err := tx.ExecCount(ctx, `UPDATE sign_in SET ended = 1 WHERE sign_no = ? AND operator = ?`, in.text("sign_no"), in.text("opter_no"))
 	if err != nil {
 		return err
 	}
-	if n, err := res.RowsAffected(); err != nil {
-		return err
-	} else if n == 0 {
+	if n == 0 {
 		return refuse("签到编号 sign_no“%s”不是操作员 opter_no“%s”的，请由签到的操作员签退", in.text("sign_no"), in.text("opter_no"))
 	}
 	// Provinces differ in the name of the node.

@@ -32,7 +32,6 @@ func Get(ctx context.Context, tx *db.Tx, code string) (p Provider, ok bool, err 
 
 // Add registers a provider.
 func Add(ctx context.Context, tx *db.Tx, p Provider) error {
-	_, err := tx.Exec(ctx, `INSERT INTO provider (code, name, region, level, kind, designated, private) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	return tx.Exec(ctx, `INSERT INTO provider (code, name, region, level, kind, designated, private) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		p.Code, p.Name, p.Region, p.Level, p.Kind, p.Designated, p.Private)
-	return err
 }

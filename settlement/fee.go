@@ -2,7 +2,6 @@ package settlement
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -73,7 +72,7 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 		if exists > 0 {
 			return nil, at(&Error{"serial", f.Serial, "本次就诊已有这个明细流水号"}, i)
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO fee (visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, settlement)
+		if err := tx.Exec(ctx, `INSERT INTO fee (visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, settlement)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')`,
 			visit, f.Serial, n, f.Batch, f.Original, f.Item, f.ProviderItem, r.Catalogue.Name, int(dayOf(f.Time)), int64(f.Quantity), f.Price, int64(f.Amount),
 			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor); err != nil {
@@ -248,7 +247,7 @@ type netLine struct {
 func netFees(ctx context.Context, tx *db.Tx, visit, batch string) (lines []netLine, total money.Fen, err error) {
 	var all []netLine
 	index := map[string]int{}
-	err = tx.Each(ctx, func(rs *sql.Rows) error {
+	err = tx.Each(ctx, func(rs *db.Rows) error {
 		var l netLine
 		var original string
 		if err := rs.Scan(&l.serial, &original, &l.batch, &l.Name, &l.Date, &l.quantity, &l.Amount, &l.Class, &l.FirstPay, &l.item.UnitCeiling); err != nil {

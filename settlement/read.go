@@ -2,7 +2,6 @@ package settlement
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -91,7 +90,7 @@ type row struct {
 // rows reads settlements with their amounts.
 func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any) ([]row, error) {
 	var out []row
-	err := tx.Each(ctx, func(rs *sql.Rows) error {
+	err := tx.Each(ctx, func(rs *db.Rows) error {
 		var r row
 		var at string
 		c, res := &r.Case, &r.Result
@@ -204,7 +203,7 @@ func (s *Service) details(ctx context.Context, tx *db.Tx, r *row) (err error) {
 		return err
 	}
 	res := &r.Result
-	err = tx.Each(ctx, func(rs *sql.Rows) error {
+	err = tx.Each(ctx, func(rs *db.Rows) error {
 		sp, f := policy.StagePay{Stage: new(policy.Stage)}, new(policy.Fund)
 		if err := rs.Scan(&sp.Stage.ID, &sp.Stage.Title, &f.ID, &f.Title, &f.Category, &f.Code, &sp.Base, &sp.Deductible, &sp.Payable, &sp.Paid); err != nil {
 			return err
@@ -222,7 +221,7 @@ func (s *Service) details(ctx context.Context, tx *db.Tx, r *row) (err error) {
 	if err != nil {
 		return err
 	}
-	err = tx.Each(ctx, func(rs *sql.Rows) error {
+	err = tx.Each(ctx, func(rs *db.Rows) error {
 		var l policy.LineSplit
 		err := rs.Scan(&l.FullOwnPay, &l.OverCeiling, &l.FirstOwnPay, &l.InScope)
 		res.Lines = append(res.Lines, l)

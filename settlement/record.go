@@ -61,7 +61,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, fund, account, cash, invoice, kase, result, ratio, hospital, note, steps)
+	if err := tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, fund, account, cash, invoice, kase, result, ratio, hospital, note, steps)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, n, st.At.Format(time.RFC3339Nano), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
 		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.FundTotal), int64(r.Account), int64(r.Cash), q.Invoice,
@@ -73,7 +73,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 		return err
 	}
 	if stay(st.Visit.Kind) && !q.MidStay {
-		if _, err := tx.Exec(ctx, `UPDATE visit SET closed = 1 WHERE id = ?`, st.Visit.ID); err != nil {
+		if err := tx.Exec(ctx, `UPDATE visit SET closed = 1 WHERE id = ?`, st.Visit.ID); err != nil {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, lines []netLine)
 		if sp.Fund != nil {
 			f = *sp.Fund
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)
+		if err := tx.Exec(ctx, `INSERT INTO settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			st.ID, n+1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)); err != nil {
 			return err
@@ -109,7 +109,7 @@ func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, lines []netLine)
 	n := 0
 	for _, l := range lines {
 		for _, serial := range l.serials {
-			if _, err := tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND serial = ?`, st.ID, st.Visit.ID, serial); err != nil {
+			if err := tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND serial = ?`, st.ID, st.Visit.ID, serial); err != nil {
 				return err
 			}
 		}
@@ -118,7 +118,7 @@ func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, lines []netLine)
 		}
 		d := st.Result.Lines[n]
 		n++
-		if _, err := tx.Exec(ctx, `INSERT INTO settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		if err := tx.Exec(ctx, `INSERT INTO settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			st.ID, n, l.serial, int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func writeSums(ctx context.Context, tx *db.Tx, r *policy.Result, c *policy.Case,
 		if before[i] == after[i] {
 			continue
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO year_sum (person, region, scheme, year_start, name, amount) VALUES (?, ?, ?, ?, ?, ?)
+		if err := tx.Exec(ctx, `INSERT INTO year_sum (person, region, scheme, year_start, name, amount) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (person, region, scheme, year_start, name) DO UPDATE SET amount = excluded.amount`,
 			person, c.Region, c.Scheme, int(year), name, int64(after[i])); err != nil {
 			return err

@@ -197,11 +197,7 @@ func TestVerifyFinds(t *testing.T) {
 		"fee astray":   {`UPDATE fee SET settlement = 'none'`, "its fees sum to"},
 	} {
 		err := w.update(func(tx *db.Tx) error {
-			r, err := tx.Exec(w.ctx, x.query)
-			if err != nil {
-				return err
-			}
-			if n, err := r.RowsAffected(); err != nil || n == 0 {
+			if n, err := tx.ExecCount(w.ctx, x.query); err != nil || n == 0 {
 				t.Errorf("%s: nothing was changed, %v", name, err)
 			}
 			if err := w.service.Verify(w.ctx, tx); err == nil || !strings.Contains(err.Error(), x.want) {

@@ -2,7 +2,6 @@ package settlement
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -246,7 +245,7 @@ func sums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v
 	c.YearToDate, c.NextYear = policy.Accumulators{}, policy.Accumulators{}
 	year, _ := pkg.BenefitYear(c.Date)
 	load := func(into *policy.Accumulators, year civil.Date) error {
-		return tx.Each(ctx, func(rows *sql.Rows) error {
+		return tx.Each(ctx, func(rows *db.Rows) error {
 			var name string
 			var amount int64
 			if err := rows.Scan(&name, &amount); err != nil {

@@ -129,7 +129,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	}
 	v := Visit{ID: newID(s.now()), Person: q.Person, Provider: p.Code, Scheme: q.Scheme, Kind: q.Kind, Number: q.Number, Begun: q.Begun,
 		Disease: q.Disease, DiseaseName: q.DiseaseName, Cause: q.Cause, Code: q.Code, Department: q.Department}
-	if _, err := tx.Exec(ctx, `INSERT INTO visit (id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+	if err := tx.Exec(ctx, `INSERT INTO visit (id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
 		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.In(zone).Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Code, v.Department); err != nil {
 		return Visit{}, err
 	}
@@ -180,11 +180,11 @@ func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, ds []Diagnosis
 	if ds == nil {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ?`, visit); err != nil {
+	if err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ?`, visit); err != nil {
 		return err
 	}
 	for n, d := range ds {
-		if _, err := tx.Exec(ctx, `INSERT INTO diagnosis (visit, n, kind, code, name, main) VALUES (?, ?, ?, ?, ?, ?)`, visit, n+1, d.Kind, d.Code, d.Name, d.Main); err != nil {
+		if err := tx.Exec(ctx, `INSERT INTO diagnosis (visit, n, kind, code, name, main) VALUES (?, ?, ?, ?, ?, ?)`, visit, n+1, d.Kind, d.Code, d.Name, d.Main); err != nil {
 			return err
 		}
 	}
@@ -223,7 +223,7 @@ func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) er
 	if stay(v.Kind) || stay(q.Kind) {
 		return &Error{"kind", q.Kind.Title(), "门诊与住院不能互改：这次就诊登记为" + v.Kind.Title()}
 	}
-	if _, err := tx.Exec(ctx, `UPDATE visit SET kind = ?, begun = ?, disease = ?, disease_name = ?, cause = ?, code = ? WHERE id = ?`,
+	if err := tx.Exec(ctx, `UPDATE visit SET kind = ?, begun = ?, disease = ?, disease_name = ?, cause = ?, code = ? WHERE id = ?`,
 		q.Kind, q.Begun.In(zone).Format(clock), q.Disease, q.DiseaseName, q.Cause, q.Code, q.Visit); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package settlement
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,7 +120,7 @@ func differs(a, b string) (string, error) {
 // parts compares the stored stages, lines and fees with the result.
 func parts(ctx context.Context, tx *db.Tx, r *row, want *policy.Result) error {
 	n := 0
-	err := tx.Each(ctx, func(rs *sql.Rows) error {
+	err := tx.Each(ctx, func(rs *db.Rows) error {
 		var stage, payer string
 		var paid money.Fen
 		if err := rs.Scan(&stage, &payer, &paid); err != nil {
@@ -148,7 +147,7 @@ func parts(ctx context.Context, tx *db.Tx, r *row, want *policy.Result) error {
 		return fmt.Errorf("it has %d stages, decided were %d", n, want.NumStages)
 	}
 	n = 0
-	err = tx.Each(ctx, func(rs *sql.Rows) error {
+	err = tx.Each(ctx, func(rs *db.Rows) error {
 		var l policy.LineSplit
 		if err := rs.Scan(&l.FullOwnPay, &l.OverCeiling, &l.FirstOwnPay, &l.InScope); err != nil {
 			return err
@@ -181,7 +180,7 @@ func posted(ctx context.Context, tx *db.Tx, st *Settlement) error {
 	for _, p := range postings(st) {
 		want[p.Account] += p.Amount
 	}
-	err := tx.Each(ctx, func(rows *sql.Rows) error {
+	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var account string
 		var amount int64
 		if err := rows.Scan(&account, &amount); err != nil {
@@ -253,7 +252,7 @@ func (m sumsMoved) add(person string, c *policy.Case, r *policy.Result) {
 
 // verify compares them with the sums that are kept.
 func (m sumsMoved) verify(ctx context.Context, tx *db.Tx) error {
-	err := tx.Each(ctx, func(rows *sql.Rows) error {
+	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var k sumKey
 		var amount money.Fen
 		if err := rows.Scan(&k.person, &k.region, &k.scheme, &k.year, &k.name, &amount); err != nil {
