@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -202,36 +203,34 @@ func (s *Server) answer(ctx context.Context, body []byte, number string, st *sta
 // answered afresh.
 func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []byte, err error) {
 	op := s.offered[base(r.spec.Number)]
-	if op.reads {
-		err = s.DB.View(ctx, func(tx *db.Tx) error {
-			if err := s.admitted(ctx, tx, r); err != nil {
-				return err
-			}
-			a := &answer{t: r.spec}
-			if err := op.do(s, ctx, tx, r, a); err != nil {
-				return err
-			}
-			st.replied = s.Now()
-			reply = st.success(r.warnings, a)
-			return nil
-		})
-		return reply, err
+	run := s.DB.View
+	if !op.reads {
+		// The work begins by looking whether it was done.
+		ctx, run = db.Repeatable(ctx), s.DB.Update
 	}
-	key := r.provider + " " + r.msgid
-	err = s.DB.Update(ctx, func(tx *db.Tx) error {
-		digest, sealed, known, err := tx.Recall(ctx, scope, key)
-		if err != nil {
+	err = run(ctx, func(tx *db.Tx) error {
+		r := r.again() // the store may run this twice
+		key := r.provider + " " + r.msgid
+		var before db.Reply
+		var sender standing
+		var err error
+		if !op.reads {
+			// Twins of a request wait for each other.
+			err = errors.Join(tx.Lock(ctx, scope+" "+key), tx.LaterRecall(ctx, &before, scope, key))
+		}
+		visit, person := r.about()
+		if err = errors.Join(err, sender.expect(ctx, tx, r), s.Settlement.Expect(ctx, tx, visit, person, !op.reads), tx.Flush(ctx)); err != nil {
 			return err
 		}
-		if known {
-			if !bytes.Equal(digest, r.digest[:]) {
+		if before.Digest != nil {
+			if !bytes.Equal(before.Digest, r.digest[:]) {
 				return refuse("msgid“%s”已用于另一笔内容不同的请求；新请求请用新的 msgid，重发请保持原内容", clip(r.msgid, 64))
 			}
-			plain, err := s.Sealer.Open(scope, sealed)
+			plain, err := s.Sealer.Open(scope, before.Body)
 			reply = []byte(plain)
 			return err
 		}
-		if err := s.admitted(ctx, tx, r); err != nil {
+		if err := sender.check(ctx, tx, r); err != nil {
 			return err
 		}
 		a := &answer{t: r.spec}
@@ -240,9 +239,30 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		}
 		st.replied = s.Now()
 		reply = st.success(r.warnings, a)
+		if op.reads {
+			return nil
+		}
 		return tx.Remember(ctx, scope, key, r.digest[:], s.Sealer.Seal(scope, string(reply)))
 	})
 	return reply, err
+}
+
+// again is the request as it was before anything was done about it.
+func (r *request) again() *request {
+	c := *r
+	c.warnings = slices.Clone(r.warnings)
+	return &c
+}
+
+// about is the visit and the person that a request names first, "" where it
+// names none: they are read together with what every request needs.
+func (r *request) about() (visit, person string) {
+	for _, n := range r.spec.Input {
+		if rows := r.input[n.Name]; len(rows) > 0 && !n.Nested {
+			return rows[0].optional("mdtrt_id"), rows[0].optional("psn_no")
+		}
+	}
+	return "", ""
 }
 
 // failure is the reply to a message that was not done. What is no refusal is
