@@ -235,8 +235,14 @@ type operation struct {
 
 func (s *postgresSession) queue(o operation) { s.pending = append(s.pending, o) }
 
-func (s *postgresSession) exec(_ context.Context, query string, args []any) error {
+// crowd is how many statements wait at most.
+const crowd = 1000
+
+func (s *postgresSession) exec(ctx context.Context, query string, args []any) error {
 	s.queue(operation{query: dollars(query), args: args})
+	if len(s.pending) >= crowd {
+		return s.flush(ctx)
+	}
 	return nil
 }
 
