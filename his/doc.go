@@ -32,6 +32,10 @@
 //     again gets the same bytes, another message under the same msgid is
 //     refused. A refused message leaves nothing behind, so it can be corrected
 //     and sent again.
+//   - Files are streams. What 9101 brings is lifted out of its JSON while it is
+//     received (upload.go), and 9102 answers piece by piece, without a
+//     transaction that waits for the client. A catalogue file (download.go) is
+//     made once for each pair of versions.
 //   - Every reply keeps the identities of the amounts, to the fen.
 //   - It never panics out: a fault of ours is answered with infcode -1 and a
 //     reference number that is also in the log.

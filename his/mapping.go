@@ -15,7 +15,7 @@ func (s *Server) mapItems(ctx context.Context, tx *db.Tx, r *request, _ *answer)
 	all := make([]provider.Mapping, len(rows))
 	for i := range rows {
 		in := &rows[i]
-		list, err := s.listOf(in)
+		list, err := listOf(in)
 		if err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (s *Server) unmapItems(ctx context.Context, tx *db.Tx, r *request, _ *answe
 		if err := r.own(in.place()+"fixmedins_code", in.text("fixmedins_code")); err != nil {
 			return err
 		}
-		list, err := s.listOf(in)
+		list, err := listOf(in)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (s *Server) queryMappings(ctx context.Context, tx *db.Tx, r *request, a *an
 	if err := r.own("data.fixmedins_code", in.text("fixmedins_code")); err != nil {
 		return err
 	}
-	list, err := s.listOf(in)
+	list, err := listOf(in)
 	if err != nil {
 		return err
 	}

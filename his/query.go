@@ -41,7 +41,7 @@ var listTypes = map[catalogue.List]string{
 }
 
 // listOf reads 目录类别 (list_type); "" is no list.
-func (s *Server) listOf(in *record) (catalogue.List, error) {
+func listOf(in *record) (catalogue.List, error) {
 	code := in.text("list_type")
 	if code == "" {
 		return "", nil
@@ -85,7 +85,7 @@ var constants = map[string]string{
 
 // itemFilter reads what the queries of the insurance catalogue ask. none says
 // that nothing can be found.
-func (s *Server) itemFilter(r *request, in *record) (f catalogue.Filter, p catalogue.Page, none bool, err error) {
+func itemFilter(r *request, in *record) (f catalogue.Filter, p catalogue.Page, none bool, err error) {
 	if p, err = page(in); err != nil {
 		return f, p, false, err
 	}
@@ -125,7 +125,7 @@ func (s *Server) itemFilter(r *request, in *record) (f catalogue.Filter, p catal
 		f.Ended = &ended
 	}
 	if _, asks := in.node.byName["list_type"]; asks {
-		f.List, err = s.listOf(in)
+		f.List, err = listOf(in)
 	}
 	return f, p, none, err
 }
@@ -145,7 +145,7 @@ func describeItem(l *line, it *catalogue.Listed, today civil.Date, record string
 
 // queryItems is 1312 (医保目录信息查询).
 func (s *Server) queryItems(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
-	f, p, none, err := s.itemFilter(r, r.one("data"))
+	f, p, none, err := itemFilter(r, r.one("data"))
 	if err != nil || none {
 		return err
 	}
@@ -166,7 +166,7 @@ func (s *Server) queryItems(ctx context.Context, tx *db.Tx, r *request, a *answe
 // queryMatches is 1316: which entry of the insurance catalogue stands for a
 // code of the national lists (医疗目录与医保目录匹配查询). Both have the same codes.
 func (s *Server) queryMatches(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
-	f, p, none, err := s.itemFilter(r, r.one("data"))
+	f, p, none, err := itemFilter(r, r.one("data"))
 	if err != nil || none {
 		return err
 	}
@@ -217,7 +217,7 @@ var ceilingLevels = []string{"1", "2", "3"}
 // queryCeilings is 1318 (医保目录限价信息查询).
 func (s *Server) queryCeilings(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
 	in := r.one("data")
-	f, p, none, err := s.itemFilter(r, in)
+	f, p, none, err := itemFilter(r, in)
 	if err != nil || none {
 		return err
 	}
@@ -255,7 +255,7 @@ var firstPayClasses = []string{"310", "390"}
 // the first own pay to the region's package, it has no row.
 func (s *Server) queryFirstPays(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
 	in := r.one("data")
-	f, p, none, err := s.itemFilter(r, in)
+	f, p, none, err := itemFilter(r, in)
 	if err != nil || none {
 		return err
 	}

@@ -76,7 +76,7 @@ func New(c Config) *Server {
 // An operation is a transaction that this server does.
 type operation struct {
 	do handler
-	// reads says that it writes nothing: it runs over one state of the store,
+	// reads says that it changes nothing: it runs over one state of the store,
 	// and its reply is made anew each time.
 	reads bool
 }
