@@ -4,12 +4,14 @@ package catalogue
 
 import (
 	"context"
+	"encoding/hex"
 	"math/bits"
 	"strconv"
 	"strings"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 )
@@ -96,10 +98,28 @@ func Expect(ctx context.Context, tx *db.Tx, region string, day civil.Date, code 
 		ORDER BY region DESC, from_day DESC LIMIT 1`, code, region, int(day), int(day))
 }
 
-// Add writes an item.
+// Add writes an item. It stands in the list that has its code, or else in the
+// list of its kind, and counts as written on its first day.
 func Add(ctx context.Context, tx *db.Tx, it Item) error {
-	return tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		it.Code, it.Region, int(it.From), int(it.To), it.Name, string(it.Kind), it.Class, int64(it.FirstPay), int64(it.UnitCeiling), it.Charge)
+	list := it.Kind.list()
+	err := tx.QueryRow(ctx, `SELECT list FROM catalogue_entry WHERE code = ? ORDER BY list LIMIT 1`, it.Code).Scan(&list)
+	if err != nil && !db.IsNotFound(err) {
+		return err
+	}
+	record := hex.EncodeToString(gm.Digest([]byte(it.Code + "\t" + it.Region + "\t" + it.From.String())))[:32]
+	return tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge, list, record, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		it.Code, it.Region, int(it.From), int(it.To), it.Name, string(it.Kind), it.Class, int64(it.FirstPay), int64(it.UnitCeiling), it.Charge, string(list), record, int(it.From))
+}
+
+// list is the list that items of the kind stand in for want of a better one.
+func (k Kind) list() List {
+	switch k {
+	case Drug:
+		return WesternDrugs
+	case Consumable:
+		return Consumables
+	}
+	return Services
 }
 
 // String writes the quantity as a decimal.

@@ -76,6 +76,10 @@ type Class struct {
 // Register reads and writes people. Their citizen IDs are sealed by its key.
 type Register struct{ sealer *gm.Sealer }
 
+// Sealer is what the register seals personal data with, for rooms that keep
+// such data beside it.
+func (r *Register) Sealer() *gm.Sealer { return r.sealer }
+
 // New returns a register that seals with s.
 func New(s *gm.Sealer) *Register { return &Register{s} }
 

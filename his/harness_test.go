@@ -72,6 +72,12 @@ func newPlatform(t testing.TB) *platform {
 	return p
 }
 
+// answer does what a message without a file asks.
+func (s *Server) answer(ctx context.Context, body []byte, number string, st *stamp) []byte {
+	reply, _ := s.do(ctx, body, nil, number, st)
+	return reply
+}
+
 // A desk is an operator at a provider's system.
 type desk struct {
 	*platform

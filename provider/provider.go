@@ -17,7 +17,10 @@ type Provider struct {
 	Kind       policy.ProviderKind
 	Designated bool // has an agreement (定点)
 	Private    bool
+	CreditCode string // 统一社会信用代码, may be ""
 }
+
+const columns = `SELECT code, name, region, level, kind, designated, private, credit_code FROM provider `
 
 // Get finds a provider; ok is false if there is none of that code.
 func Get(ctx context.Context, tx *db.Tx, code string) (p Provider, ok bool, err error) {
@@ -41,15 +44,30 @@ type key string
 func Expect(ctx context.Context, tx *db.Tx, code string) error {
 	p := &Provider{}
 	tx.Keep(key(code), p)
-	return tx.Later(ctx, func(rows *db.Rows) error {
-		p.Code = code
-		return rows.Scan(&p.Name, &p.Region, &p.Level, &p.Kind, &p.Designated, &p.Private)
-	}, `SELECT name, region, level, kind, designated, private FROM provider WHERE code = ?`, code)
+	return tx.Later(ctx, func(rows *db.Rows) (err error) {
+		*p, err = scan(rows)
+		return err
+	}, columns+`WHERE code = ?`, code)
+}
+
+// Named finds the providers of a name, by code, at most limit.
+func Named(ctx context.Context, tx *db.Tx, name string, limit int) (all []Provider, err error) {
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		p, err := scan(rows)
+		all = append(all, p)
+		return err
+	}, columns+`WHERE name = ? ORDER BY code LIMIT ?`, name, limit)
+	return all, err
+}
+
+func scan(row interface{ Scan(...any) error }) (p Provider, err error) {
+	err = row.Scan(&p.Code, &p.Name, &p.Region, &p.Level, &p.Kind, &p.Designated, &p.Private, &p.CreditCode)
+	return p, err
 }
 
 // Add registers a provider.
 func Add(ctx context.Context, tx *db.Tx, p Provider) error {
 	tx.Keep(key(p.Code), nil)
-	return tx.Exec(ctx, `INSERT INTO provider (code, name, region, level, kind, designated, private) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		p.Code, p.Name, p.Region, p.Level, p.Kind, p.Designated, p.Private)
+	return tx.Exec(ctx, `INSERT INTO provider (code, name, region, level, kind, designated, private, credit_code) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.Code, p.Name, p.Region, p.Level, p.Kind, p.Designated, p.Private, p.CreditCode)
 }

@@ -13,7 +13,7 @@ func TestProviders(t *testing.T) {
 	ctx := context.Background()
 	d := dbtest.Open(t)
 	all := []Provider{
-		{Code: "H99010000101", Name: "甲医院", Region: "990100", Level: policy.Level3, Designated: true},
+		{Code: "H99010000101", Name: "甲医院", Region: "990100", Level: policy.Level3, Designated: true, CreditCode: "12990100100001019Y"},
 		{Code: "P99010000401", Name: "乙药房", Region: "990100", Kind: policy.Pharmacy, Designated: true, Private: true},
 		{Code: "H99010000501", Name: "丙诊所", Region: "990100", Level: policy.Level1},
 	}
