@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,16 +12,13 @@ import (
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/gm"
 )
 
 func open(t *testing.T) (*db.DB, *Store) {
 	t.Helper()
-	d, err := db.Open(context.Background(), filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
+	d := dbtest.Open(t)
 	sealer, err := gm.NewSealer(make([]byte, 48))
 	if err != nil {
 		t.Fatal(err)
@@ -219,3 +215,5 @@ func TestExpiredAreRemoved(t *testing.T) {
 		t.Errorf("%d pieces, want 1", n)
 	}
 }
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
