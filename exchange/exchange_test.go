@@ -172,10 +172,10 @@ func TestTampering(t *testing.T) {
 	ctx := context.Background()
 	content := bytes.Repeat([]byte{7}, 2*chunkSize)
 	for name, query := range map[string]string{
-		"changed":  `UPDATE exchange_chunk SET data = x'00' WHERE n = 1`,
+		"changed":  `UPDATE exchange_chunk SET data = digest FROM exchange_file WHERE n = 1`,
 		"gone":     `DELETE FROM exchange_chunk WHERE n = 1`,
 		"repeated": `UPDATE exchange_chunk SET data = (SELECT data FROM exchange_chunk AS c WHERE c.n = 0) WHERE n = 1`,
-		"digest":   `UPDATE exchange_file SET digest = x'00'`,
+		"digest":   `UPDATE exchange_file SET digest = (SELECT data FROM exchange_chunk WHERE n = 0)`,
 		"shorter":  `UPDATE exchange_file SET size = 5`,
 	} {
 		d, s := open(t)
