@@ -172,6 +172,7 @@ func TestKilled(t *testing.T) {
 		p.kill()
 
 		p = run(t, data, location, "")
+		acked = 0
 		for i, c := range clients {
 			c.dial(p.address)
 			acked += repeat(t, c, &j, i)
