@@ -44,6 +44,7 @@ type Server struct {
 	spec    *Spec
 	offered map[string]operation
 	serial  func() uint64 // the serial of a reply, of ten digits
+	files   files         // nil: no files are exchanged
 }
 
 // A handler does one transaction: it reads the request's records, calls the
@@ -75,7 +76,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core)
+var offered = together(core, clearings)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {
