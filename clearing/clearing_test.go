@@ -670,30 +670,31 @@ func conserved(t *testing.T, r *rand.Rand) {
 					t.Fatal(err)
 				}
 			default:
-				for _, id := range slices.Sorted(maps.Keys(live)) {
-					if live[id] == clearing.Filed {
-						if r.IntN(5) == 0 {
-							_, err := clearing.Withdraw(w.ctx, tx, id, "退回", act)
-							delete(live, id)
-							return err
-						}
-						_, err := clearing.Approve(w.ctx, tx, id, act)
-						live[id] = clearing.Approved
-						return err
-					}
-					a, err := clearing.Pay(w.ctx, tx, id, clearing.Act{At: w.now, By: "b"})
-					w.must(err)
-					delete(live, id)
-					payments++
-					paid[a.Provider] += a.Total.Due()
-					bank[care[a.Provider]] += a.Total.Due()
-					for i := range w.made {
-						m := &w.made[i]
-						if m.provider == a.Provider && clearing.MonthOf(civil.Of(m.at)) == a.Month && m.kind == a.Kinds[0] && m.care != m.insured {
-							claims[pair{m.care, m.insured}] += m.Fund + m.Account
-						}
-					}
+				if len(live) == 0 {
 					return nil
+				}
+				id := slices.Min(slices.Collect(maps.Keys(live)))
+				if live[id] == clearing.Filed && r.IntN(5) == 0 {
+					delete(live, id)
+					_, err := clearing.Withdraw(w.ctx, tx, id, "退回", act)
+					return err
+				}
+				if live[id] == clearing.Filed {
+					live[id] = clearing.Approved
+					_, err := clearing.Approve(w.ctx, tx, id, act)
+					return err
+				}
+				delete(live, id)
+				a, err := clearing.Pay(w.ctx, tx, id, clearing.Act{At: w.now, By: "b"})
+				w.must(err)
+				payments++
+				paid[a.Provider] += a.Total.Due()
+				bank[care[a.Provider]] += a.Total.Due()
+				for i := range w.made {
+					m := &w.made[i]
+					if m.provider == a.Provider && clearing.MonthOf(civil.Of(m.at)) == a.Month && m.kind == a.Kinds[0] && m.care != m.insured {
+						claims[pair{m.care, m.insured}] += m.Fund + m.Account
+					}
 				}
 			}
 			return nil

@@ -91,8 +91,10 @@ func (s shares) of(k partKey, want money.Fen) ([]FundPaid, error) {
 	var out []FundPaid
 	var total money.Fen
 	for _, id := range slices.Sorted(maps.Keys(s[k])) {
-		out = append(out, s[k][id])
-		total += s[k][id].Amount
+		if f := s[k][id]; f.Amount != 0 {
+			out = append(out, f)
+			total += f.Amount
+		}
 	}
 	if total != want {
 		return nil, fmt.Errorf("the funds of region %s pay %s by stage, %s by settlement", k.region, total, want)

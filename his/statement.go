@@ -55,15 +55,17 @@ func readStatement(columns *Node, data []byte) (lines []clearing.Line, warnings 
 	if text == nil {
 		return nil, nil, refuse("明细文件的 ZIP 压缩包内没有 TXT 文件")
 	}
-	if text.UncompressedSize64 > maxStatement {
-		return nil, nil, refuse("明细文件解压后超过 %d 字节，请分段对账", int64(maxStatement))
-	}
 	r, err := text.Open()
 	if err != nil {
 		return nil, nil, refuse("明细文件的 ZIP 压缩包已损坏或加密")
 	}
 	defer r.Close()
-	return parseStatement(columns, io.LimitReader(r, maxStatement))
+	limited := &io.LimitedReader{R: r, N: maxStatement + 1} // the archive's own word for its size is not taken
+	lines, warnings, err = parseStatement(columns, limited)
+	if limited.N == 0 {
+		return nil, nil, refuse("明细文件解压后超过 %d 字节，请分段对账", int64(maxStatement))
+	}
+	return lines, warnings, err
 }
 
 // suffix is the last four bytes of a name.
