@@ -90,19 +90,21 @@ func (f *Finding) Words() string {
 
 // Reconcile holds the lines that a provider states against the settlements of
 // a scope (对明细账). There is a finding for every line, in its order, then one
-// for each settlement that no line states, in the order they were made.
-func Reconcile(ctx context.Context, tx *db.Tx, s Scope, stated []Line) ([]Finding, error) {
+// for each settlement that no line states, in the order they were made; sum
+// are the totals of the scope's settlements.
+func Reconcile(ctx context.Context, tx *db.Tx, s Scope, stated []Line) (found []Finding, sum Totals, err error) {
 	var ledger []row
 	index := map[string]int{}
-	err := s.each(ctx, tx, func(r *row) error {
+	err = s.each(ctx, tx, func(r *row) error {
+		sum.Add(r.totals)
 		index[r.Settlement] = len(ledger)
 		ledger = append(ledger, *r)
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, sum, err
 	}
-	found := make([]Finding, len(stated))
+	found = make([]Finding, len(stated))
 	first := make(map[string]int, len(stated)) // row by settlement
 	var unknown []int
 	for i, l := range stated {
@@ -121,7 +123,7 @@ func Reconcile(ctx context.Context, tx *db.Tx, s Scope, stated []Line) ([]Findin
 		f.Differences = l.differ(&ledger[at].Line)
 	}
 	if err := s.explain(ctx, tx, found, unknown); err != nil {
-		return nil, err
+		return nil, sum, err
 	}
 	for i := range ledger {
 		r := &ledger[i]
@@ -134,7 +136,7 @@ func Reconcile(ctx context.Context, tx *db.Tx, s Scope, stated []Line) ([]Findin
 		}
 		found = append(found, Finding{Line: r.Line, Differences: []Difference{{Kind: kind, At: r.at}}})
 	}
-	return found, nil
+	return found, sum, nil
 }
 
 // differ compares a stated line with the ledger's.

@@ -191,11 +191,7 @@ func (s *Server) reconcileDetails(ctx context.Context, tx *db.Tx, r *request, a 
 	if err != nil {
 		return err
 	}
-	found, err := clearing.Reconcile(ctx, tx, scope, lines)
-	if err != nil {
-		return err
-	}
-	ours, err := clearing.Sum(ctx, tx, scope)
+	found, ours, err := clearing.Reconcile(ctx, tx, scope, lines)
 	if err != nil {
 		return err
 	}
