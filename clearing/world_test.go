@@ -85,6 +85,18 @@ func open(t *testing.T) *world {
 	}
 	w := &world{T: t, ctx: ctx, db: d, register: register, now: time.Date(2025, 6, 1, 9, 0, 0, 0, china)}
 	w.service = settlement.New(store, register, func() time.Time { return w.now })
+	// Personal accounts pay much of the care, away from home too.
+	w.update(func(tx *db.Tx) error {
+		for _, x := range people {
+			p, _, err := register.ByCitizenID(ctx, tx, x.id)
+			w.must(err)
+			if x.scheme == policy.Employee {
+				w.must(fund.Post(ctx, tx, fund.Entry{At: w.now, Kind: "opening", Ref: p.Region, Postings: []fund.Posting{
+					{Account: fund.PersonAccount(p.ID), Amount: 10_000_000}, {Account: fund.Opening(p.Region), Amount: -10_000_000}}}))
+			}
+		}
+		return nil
+	})
 	return w
 }
 
