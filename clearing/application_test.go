@@ -191,7 +191,7 @@ func TestPayFailsWhole(t *testing.T) {
 			return err
 		})
 		if err == nil {
-			if n < 8 {
+			if n < 6 {
 				t.Errorf("only %d writes were tried", n)
 			}
 			break
