@@ -7,6 +7,7 @@ import (
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/catalogue"
+	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/money"
@@ -72,10 +73,10 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 		if exists > 0 {
 			return nil, at(&Error{"serial", f.Serial, "本次就诊已有这个明细流水号"}, i)
 		}
-		if err := tx.Exec(ctx, `INSERT INTO fee (visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, settlement)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')`,
+		if err := tx.Exec(ctx, `INSERT INTO fee (visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, at, settlement)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')`,
 			visit, f.Serial, n, f.Batch, f.Original, f.Item, f.ProviderItem, r.Catalogue.Name, int(dayOf(f.Time)), int64(f.Quantity), f.Price, int64(f.Amount),
-			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor); err != nil {
+			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor, stamp(f.Time)); err != nil {
 			return nil, err
 		}
 		out = append(out, r)
@@ -138,6 +139,9 @@ func (s *Service) price(ctx context.Context, tx *db.Tx, v Visit, person enrolmen
 		return r, &Error{"amount", f.Amount.String(), why + want.String()}
 	}
 	day := dayOf(f.Time)
+	if !v.Ended.IsZero() && day > dayOf(v.Ended) {
+		return r, &Error{"time", day.String(), "晚于出院日 " + dayOf(v.Ended).String() + "；出院日登记有误的，请先撤销出院办理"}
+	}
 	it, ok, err := catalogue.Find(ctx, tx, care.Region, day, f.Item)
 	if err != nil {
 		return r, err
@@ -241,10 +245,10 @@ type netLine struct {
 	item     catalogue.Item
 }
 
-// netFees reads the unsettled lines of a visit, of one batch or of all, and
-// what they sum to. A line taken back counts with the line that it takes from,
+// netFees reads the unsettled lines of a visit, of one batch or of all, up to a
+// day or all, and what they sum to. A line taken back counts with the line that it takes from,
 // whatever batch it came in. Lines taken back whole stay, with amount zero.
-func netFees(ctx context.Context, tx *db.Tx, visit, batch string) (lines []netLine, total money.Fen, err error) {
+func netFees(ctx context.Context, tx *db.Tx, visit, batch string, until civil.Date) (lines []netLine, total money.Fen, err error) {
 	var all []netLine
 	index := map[string]int{}
 	err = tx.Each(ctx, func(rs *db.Rows) error {
@@ -273,7 +277,7 @@ func netFees(ctx context.Context, tx *db.Tx, visit, batch string) (lines []netLi
 		return nil, 0, err
 	}
 	for _, l := range all {
-		if batch != "" && l.batch != batch {
+		if batch != "" && l.batch != batch || until != 0 && l.Date > until {
 			continue
 		}
 		l.Ceiling = l.item.Ceiling(l.quantity)

@@ -33,10 +33,12 @@ type SettleRequest struct {
 	Batch      string    // fee batch, "" for all unsettled lines
 	Total      money.Fen // what the caller believes the lines sum to
 	UseAccount AccountUse
-	Discharged civil.Date // of a stay; zero: today
+	Discharged civil.Date // of a stay; zero: the day of its discharge or, without one, today
 	Invoice    string
-	MidStay    bool // a settlement in the middle of a stay (中途结算): the stay stays open
-	Actor      string
+	// MidStay asks for a settlement in the middle of a stay (中途结算), of what
+	// arose up to Discharged: the stay stays open, and later fees settle later.
+	MidStay bool
+	Actor   string
 }
 
 // Settlement is what was decided on a visit.
@@ -52,6 +54,11 @@ type Settlement struct {
 	Balance  money.Fen // of the personal account afterwards
 	Invoice  string
 	Note     string // in Chinese: how the visit was treated otherwise than asked
+
+	Reverses   string // of a reversal (撤销): the settlement that it takes back; its amounts are the opposite
+	ReversedBy string // the reversal of this settlement, "" while it stands
+	Replaces   string // the reversed settlement in whose place this one was made again
+	place      int64  // in the order of the person's settlements; 0: the last
 }
 
 // Preview decides what settling would give and writes nothing (预结算).
@@ -91,11 +98,18 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 	if st.Person, err = s.person(ctx, tx, v); err != nil {
 		return nil, nil, err
 	}
-	lines, total, err := netFees(ctx, tx, v.ID, q.Batch)
+	c := &st.Case
+	var until civil.Date
+	if c.Admitted, c.Date, err = days(v, st.At, q); err != nil {
+		return nil, nil, err
+	}
+	if q.MidStay && stay(v.Kind) {
+		until = c.Date
+	}
+	lines, total, err := netFees(ctx, tx, v.ID, q.Batch, until)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &st.Case
 	for _, l := range lines {
 		if l.quantity != 0 {
 			c.Lines = append(c.Lines, l.Line)
@@ -136,19 +150,34 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 	return st, lines, nil
 }
 
-// snapshot fills the case from what holds on the day.
+// days are the day of admission, zero for what is no stay, and the day that the
+// settlement is of.
+func days(v Visit, now time.Time, q SettleRequest) (admitted, day civil.Date, err error) {
+	begun := dayOf(v.Begun)
+	if !stay(v.Kind) {
+		return 0, begun, nil
+	}
+	ended := !v.Ended.IsZero()
+	switch {
+	case ended && q.MidStay:
+		return 0, 0, &Error{"discharged", dayOf(v.Ended).String(), "已办理出院，不能中途结算"}
+	case ended && q.Discharged != 0 && q.Discharged != dayOf(v.Ended):
+		return 0, 0, &Error{"discharged", q.Discharged.String(), "与出院办理登记的出院日 " + dayOf(v.Ended).String() + " 不一致"}
+	case ended:
+		return begun, dayOf(v.Ended), nil
+	case q.Discharged == 0:
+		return begun, max(dayOf(now), begun), nil
+	case q.Discharged < begun:
+		return 0, 0, &Error{"discharged", q.Discharged.String(), "早于入院日 " + begun.String()}
+	}
+	return begun, q.Discharged, nil
+}
+
+// snapshot fills the case from what holds on its day.
 func (s *Service) snapshot(ctx context.Context, tx *db.Tx, st *Settlement, q SettleRequest) error {
 	c, v := &st.Case, st.Visit
 	c.Region, c.CareRegion = st.Person.Region, st.Provider.Region
-	c.Date = dayOf(v.Begun)
 	if stay(v.Kind) {
-		c.Admitted = c.Date
-		if c.Date = q.Discharged; c.Date == 0 {
-			c.Date = max(dayOf(st.At), c.Admitted)
-		}
-		if c.Date < c.Admitted {
-			return &Error{"discharged", c.Date.String(), "早于入院日 " + c.Admitted.String()}
-		}
 		for i := range c.Lines {
 			if d := c.Lines[i].Date; d < c.Admitted || d > c.Date {
 				return &Error{"fees.time", d.String(), "不在住院期间 " + c.Admitted.String() + " 至 " + c.Date.String()}
@@ -238,12 +267,48 @@ func recognised(ctx context.Context, tx *db.Tx, st *Settlement) error {
 	return nil
 }
 
-// sums fills in the person's sums of the benefit year, and which visit of its
-// kind this is. A sum that the package does not know stays where it is: it was
-// another version's, and no rule of this one looks at it.
+// sums fills in the person's sums of the benefit year, which visit of its kind
+// this is, and what earlier parts of the stay bore.
 func sums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v Visit) error {
+	if err := yearSums(ctx, tx, pkg, c, v.Person); err != nil {
+		return err
+	}
+	first, _ := years(pkg, c)
+	kinds := []any{c.Visit, c.Visit, c.Visit}
+	if stay(c.Visit) {
+		kinds = []any{policy.Inpatient, policy.DaySurgery, policy.Maternity}
+	}
+	// A stay settled in parts is one stay.
+	var before int
+	err := tx.QueryRow(ctx, `SELECT COUNT(DISTINCT s.visit) FROM settlement s WHERE s.person = ? AND s.counts_from <= ? AND s.counts_to >= ? AND s.refused = 0 AND s.region = ? AND s.scheme = ? AND s.visit <> ? AND s.kind IN (?, ?, ?) AND `+stands,
+		append([]any{v.Person, int(first), int(first), c.Region, c.Scheme, v.ID}, kinds...)...).Scan(&before)
+	c.Nth = before + 1
+	if err != nil || !stay(c.Visit) {
+		return err
+	}
+	return tx.QueryRow(ctx, `SELECT COALESCE(SUM(s.stay_borne), 0) FROM settlement s WHERE s.visit = ? AND s.refused = 0 AND `+stands, v.ID).Scan(&c.StayBorne)
+}
+
+// stands is the condition that a settlement s is neither reversed nor a
+// reversal.
+const stands = `s.reverses = '' AND NOT EXISTS (SELECT 1 FROM settlement r WHERE r.reverses = s.id AND r.reverses <> '')`
+
+// years are the first days of the benefit years of a case: the one whose sums
+// come first, and the one of its day. They differ only for a stay that the
+// package divides.
+func years(pkg *policy.Package, c *policy.Case) (first, last civil.Date) {
+	last, _ = pkg.BenefitYear(c.Date)
+	if first = last; pkg.Divides(c.Admitted, c.Date) {
+		first, _ = pkg.BenefitYear(c.Admitted)
+	}
+	return first, last
+}
+
+// yearSums fills in the person's sums of the benefit year. A sum that the
+// package does not know stays where it is: it was another version's, and no
+// rule of this one looks at it.
+func yearSums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, person string) error {
 	c.YearToDate, c.NextYear = policy.Accumulators{}, policy.Accumulators{}
-	year, _ := pkg.BenefitYear(c.Date)
 	load := func(into *policy.Accumulators, year civil.Date) error {
 		return tx.Each(ctx, func(rows *db.Rows) error {
 			var name string
@@ -255,29 +320,13 @@ func sums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v
 				into[slot] = money.Fen(amount)
 			}
 			return nil
-		}, `SELECT name, amount FROM year_sum WHERE person = ? AND region = ? AND scheme = ? AND year_start = ?`, v.Person, pkg.Region, c.Scheme, int(year))
+		}, `SELECT name, amount FROM year_sum WHERE person = ? AND region = ? AND scheme = ? AND year_start = ?`, person, c.Region, c.Scheme, int(year))
 	}
-	first := year
-	if pkg.Divides(c.Admitted, c.Date) {
-		first, _ = pkg.BenefitYear(c.Admitted)
-		if err := load(&c.NextYear, year); err != nil {
+	first, last := years(pkg, c)
+	if first != last {
+		if err := load(&c.NextYear, last); err != nil {
 			return err
 		}
 	}
-	if err := load(&c.YearToDate, first); err != nil {
-		return err
-	}
-	kinds := []any{c.Visit, c.Visit, c.Visit}
-	if stay(c.Visit) {
-		kinds = []any{policy.Inpatient, policy.DaySurgery, policy.Maternity}
-	}
-	// A stay settled in parts is one stay.
-	var before int
-	err := tx.QueryRow(ctx, `SELECT COUNT(DISTINCT visit) FROM settlement WHERE person = ? AND year_start = ? AND refused = 0 AND region = ? AND scheme = ? AND visit <> ? AND kind IN (?, ?, ?)`,
-		append([]any{v.Person, int(first), pkg.Region, c.Scheme, v.ID}, kinds...)...).Scan(&before)
-	c.Nth = before + 1
-	if err != nil || !stay(c.Visit) {
-		return err
-	}
-	return tx.QueryRow(ctx, `SELECT COALESCE(SUM(p.deductible), 0) FROM settlement_stage p JOIN settlement s ON s.id = p.settlement WHERE s.visit = ? AND s.refused = 0`, v.ID).Scan(&c.StayBorne)
+	return load(&c.YearToDate, first)
 }
