@@ -113,8 +113,8 @@ func (s *Service) SettledFees(ctx context.Context, tx *db.Tx, st *Settlement) ([
 		var n int
 		var day civil.Date
 		var at string
-		if err := rows.Scan(&f.Serial, &n, &f.Batch, &f.Original, &f.Item, &f.ProviderItem, &f.Name, &day, &at, &f.Quantity, &f.Price, &f.Amount,
-			&f.Class, &f.FirstPay, &f.UnitCeiling, &f.Department, &f.Doctor); err != nil {
+		if err := rows.Scan(&f.Serial, &n, &f.Batch, &f.Original, &f.Item, &f.ProviderItem, &f.Name, &day, &f.Quantity, &f.Price, &f.Amount,
+			&f.Class, &f.FirstPay, &f.UnitCeiling, &f.Department, &f.Doctor, &at); err != nil {
 			return err
 		}
 		var err error

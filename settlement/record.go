@@ -46,10 +46,20 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	if err := s.writeRow(ctx, tx, st); err != nil {
 		return err
 	}
-	if err := writeParts(ctx, tx, st, lines); err != nil {
+	serials := make([]string, 0, len(lines))
+	for _, l := range lines {
+		if l.quantity != 0 {
+			serials = append(serials, l.serial)
+		}
+	}
+	if err := writeParts(ctx, tx, st, serials); err != nil {
+		return err
+	}
+	if err := markFees(ctx, tx, st, q.Batch == "" && q.until(st) == 0, lines); err != nil {
 		return err
 	}
 	if stay(st.Visit.Kind) && !q.MidStay {
+		forgetVisit(tx, st.Visit.ID)
 		if err := tx.Exec(ctx, `UPDATE visit SET closed = 1 WHERE id = ?`, st.Visit.ID); err != nil {
 			return err
 		}
@@ -60,17 +70,14 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 // writeRow writes the row of a settlement.
 func (s *Service) writeRow(ctx context.Context, tx *db.Tx, st *Settlement) error {
 	r, c := &st.Result, &st.Case
-	var n int64
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(n), 0) + 1 FROM settlement`).Scan(&n); err != nil {
-		return err
-	}
+	n := db.NextID()
 	if st.place == 0 {
 		st.place = n
 	}
 	first, year := years(r.Package, c)
-	counts := year
+	last := year
 	if r.Divided && !r.Package.StayCounts() {
-		counts = first
+		last = first
 	}
 	kase := calc.AppendCase(nil, s.store, r.Package, c)
 	if len(kase) > calc.MaxBytes { // it could not be read back
@@ -87,7 +94,7 @@ func (s *Service) writeRow(ctx context.Context, tx *db.Tx, st *Settlement) error
 		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.FundTotal), int64(r.Account), int64(r.Cash), st.Invoice,
 		string(kase), string(calc.AppendResult(nil, r, nil)),
 		int64(r.Ratio), int64(r.Hospital), st.Note, string(steps),
-		st.Reverses, st.Replaces, st.place, int(first), int(counts), int64(stayBorne(r)))
+		st.Reverses, st.Replaces, st.place, int(first), int(last), int64(stayBorne(r)))
 }
 
 // stayBorne is what a result bore of deductibles per stay: those of a year have
@@ -124,7 +131,7 @@ func (s *Service) post(ctx context.Context, tx *db.Tx, st *Settlement, action, a
 	if st.Replaces != "" {
 		details["replaces"] = st.Replaces
 	}
-	return audit.Append(ctx, tx, audit.Record{At: st.At, Actor: actor, Action: action, Subject: st.ID, Details: details})
+	return audit.Append(ctx, tx, audit.Record{At: st.At, Actor: actor, Chain: audit.OfPerson(st.Person.ID), Action: action, Subject: st.ID, Details: details})
 }
 
 // entryKind is the kind of the ledger entry of a settlement.
@@ -135,48 +142,46 @@ func entryKind(st *Settlement) string {
 	return "settlement"
 }
 
-// writeParts writes what each stage paid and how each line divided, and marks
-// the fees as settled.
-func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, lines []netLine) error {
-	var serials []string
+// writeParts writes what each stage paid and how each line, of the serial,
+// divided.
+func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, serials []string) error {
+	stages := st.Result.Stages()
+	rows := make([][]any, len(stages))
+	for n, sp := range stages {
+		var f policy.Fund
+		if sp.Fund != nil {
+			f = *sp.Fund
+		}
+		rows[n] = []any{st.ID, n + 1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)}
+	}
+	if err := tx.Insert(ctx, "settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)", rows); err != nil {
+		return err
+	}
+	rows = make([][]any, len(serials))
+	for i, d := range st.Result.Lines {
+		rows[i] = []any{st.ID, i + 1, serials[i], int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)}
+	}
+	return tx.Insert(ctx, "settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope)", rows)
+}
+
+// markFees marks the fees of the lines as settled; whole says that they are all
+// that are unsettled.
+func markFees(ctx context.Context, tx *db.Tx, st *Settlement, whole bool, lines []netLine) error {
+	if whole {
+		return tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND settlement = ''`, st.ID, st.Visit.ID)
+	}
 	for _, l := range lines {
 		for _, serial := range l.serials {
 			if err := tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND serial = ?`, st.ID, st.Visit.ID, serial); err != nil {
 				return err
 			}
 		}
-		if l.quantity != 0 {
-			serials = append(serials, l.serial)
-		}
-	}
-	return writeSplit(ctx, tx, st, serials)
-}
-
-// writeSplit writes what each stage paid and how each line, of the serial,
-// divided.
-func writeSplit(ctx context.Context, tx *db.Tx, st *Settlement, serials []string) error {
-	for n, sp := range st.Result.Stages() {
-		var f policy.Fund
-		if sp.Fund != nil {
-			f = *sp.Fund
-		}
-		if err := tx.Exec(ctx, `INSERT INTO settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			st.ID, n+1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)); err != nil {
-			return err
-		}
-	}
-	for i, d := range st.Result.Lines {
-		if err := tx.Exec(ctx, `INSERT INTO settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			st.ID, i+1, serials[i], int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
 // writeSums moves the sums of a year. Later settlements may have moved them
-// since those that the case was decided from were read.
+// since those that the case was decided from.
 func writeSums(ctx context.Context, tx *db.Tx, r *policy.Result, c *policy.Case, person string, year civil.Date, before, after *policy.Accumulators) error {
 	for i, name := range r.Package.Accumulators() {
 		moved := after[i] - before[i]

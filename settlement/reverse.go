@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/anji-platform/anji/calc"
@@ -52,6 +53,7 @@ func (s *Service) Reverse(ctx context.Context, tx *db.Tx, q ReverseRequest) (*Re
 		return nil, err
 	}
 	if stay(old.Visit.Kind) {
+		forgetVisit(tx, old.Visit.ID)
 		if err := tx.Exec(ctx, `UPDATE visit SET closed = 0 WHERE id = ?`, old.Visit.ID); err != nil {
 			return nil, err
 		}
@@ -64,6 +66,17 @@ func (s *Service) Reverse(ctx context.Context, tx *db.Tx, q ReverseRequest) (*Re
 // reversible finds the settlement and refuses what cannot be reversed.
 func (s *Service) reversible(ctx context.Context, tx *db.Tx, q ReverseRequest) (*Settlement, error) {
 	fail := func(want string) (*Settlement, error) { return nil, &Error{"settlement", q.Settlement, want} }
+	var visit, person string
+	err := tx.QueryRow(ctx, `SELECT visit, person FROM settlement WHERE id = ?`, q.Settlement).Scan(&visit, &person)
+	if db.IsNotFound(err) {
+		return fail("本机构没有这笔结算")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Expect(ctx, tx, visit, person, true); err != nil {
+		return nil, err
+	}
 	old, ok, err := s.Get(ctx, tx, q.Settlement)
 	switch {
 	case err != nil:
@@ -117,9 +130,12 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 		return nil, fmt.Errorf("settlement %s: %w", old.ID, err)
 	}
 	// The reversal starts from what the books hold now.
-	if err := yearSums(ctx, tx, r.Package, c, old.Person.ID); err != nil {
+	var read snapshot
+	if err := errors.Join(read.laterSums(ctx, tx, r.Package, c, old.Visit), tx.Flush(ctx)); err != nil {
 		return nil, err
 	}
+	read.fillSums(r.Package, c)
+	c.Nth, c.StayBorne = old.Case.Nth, old.Case.StayBorne
 	for i := range r.YearToDate {
 		r.YearToDate[i] = c.YearToDate[i] - (old.Result.YearToDate[i] - old.Case.YearToDate[i])
 		if r.Divided {
@@ -141,7 +157,7 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 	if err != nil {
 		return nil, err
 	}
-	if err := writeSplit(ctx, tx, st, serials); err != nil {
+	if err := writeParts(ctx, tx, st, serials); err != nil {
 		return nil, err
 	}
 	if err := tx.Exec(ctx, `INSERT INTO reversed_fee (settlement, `+feeColumns+`) SELECT settlement, `+feeColumns+` FROM fee WHERE visit = ? AND settlement = ?`,
@@ -150,9 +166,6 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 	}
 	return st, s.post(ctx, tx, st, "settle.reverse", actor)
 }
-
-// feeColumns are what a fee is, without its visit and settlement.
-const feeColumns = `serial, n, batch, original, item, provider_item, name, day, at, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor`
 
 // versionOf checks that the package that decided is still there: without it
 // the names of the sums are not known.
@@ -289,7 +302,7 @@ func (s *Service) remake(ctx context.Context, tx *db.Tx, r *row, st *Settlement,
 	if err != nil {
 		return err
 	}
-	if err := writeSplit(ctx, tx, st, serials); err != nil {
+	if err := writeParts(ctx, tx, st, serials); err != nil {
 		return err
 	}
 	if err := tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND settlement = ?`, st.ID, st.Visit.ID, r.ID); err != nil {

@@ -110,7 +110,20 @@ func stay(k policy.VisitKind) bool {
 
 // Open opens a visit. A person has one open stay at a provider at a time.
 func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, error) {
+	if err := s.Expect(ctx, tx, "", q.Person, true); err != nil {
+		return Visit{}, err
+	}
+	if err := audit.Expect(ctx, tx, audit.OfPerson(q.Person)); err != nil {
+		return Visit{}, err
+	}
+	var spells []enrolment.Insurance
+	if err := enrolment.LaterInsurances(ctx, tx, &spells, q.Person, dayOf(q.Begun)); err != nil {
+		return Visit{}, err
+	}
 	p, ok, err := provider.Get(ctx, tx, q.Provider)
+	if err == nil {
+		err = tx.Flush(ctx)
+	}
 	if err != nil {
 		return Visit{}, err
 	}
@@ -122,7 +135,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	} else if !ok {
 		return Visit{}, &Error{"person", q.Person, "没有这个人员编号"}
 	}
-	if err := s.insuredIn(ctx, tx, q.Person, q.Scheme, dayOf(q.Begun)); err != nil {
+	if err := insuredIn(spells, q.Scheme); err != nil {
 		return Visit{}, err
 	}
 	if stay(q.Kind) {
@@ -145,7 +158,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	if err := writeDiagnoses(ctx, tx, v.ID, false, q.Diagnoses); err != nil {
 		return Visit{}, err
 	}
-	return v, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Action: "visit.open", Subject: v.ID, Details: map[string]string{"kind": v.Kind.String()}})
+	return v, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(v.Person), Action: "visit.open", Subject: v.ID, Details: map[string]string{"kind": v.Kind.String()}})
 }
 
 // clock is how times of visits are kept: the time of China, to the second.
@@ -161,11 +174,7 @@ func dayOf(t time.Time) civil.Date { return civil.Of(t.In(zone)) }
 // insuredIn refuses a scheme that the person is not in, and the residents' for
 // one whom the employees' covers too (重复参保从职工). Whether benefits are due
 // is for policy to say.
-func (s *Service) insuredIn(ctx context.Context, tx *db.Tx, person string, scheme policy.Scheme, day civil.Date) error {
-	all, err := enrolment.Insurances(ctx, tx, person, day)
-	if err != nil {
-		return err
-	}
+func insuredIn(all []enrolment.Insurance, scheme policy.Scheme) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -198,14 +207,11 @@ func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, discharge bool
 	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(n), 0) FROM diagnosis WHERE visit = ?`, visit).Scan(&n); err != nil {
 		return err
 	}
-	for _, d := range ds {
-		n++
-		if err := tx.Exec(ctx, `INSERT INTO diagnosis (visit, n, kind, code, name, main, discharge, rank, condition, department, doctor_code, doctor, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			visit, n, d.Kind, d.Code, d.Name, d.Main, discharge, d.Rank, d.Condition, d.Department, d.DoctorCode, d.Doctor, stamp(d.At)); err != nil {
-			return err
-		}
+	rows := make([][]any, len(ds))
+	for i, d := range ds {
+		rows[i] = []any{visit, n + 1 + i, d.Kind, d.Code, d.Name, d.Main, discharge, d.Rank, d.Condition, d.Department, d.DoctorCode, d.Doctor, stamp(d.At)}
 	}
-	return nil
+	return tx.Insert(ctx, "diagnosis (visit, n, kind, code, name, main, discharge, rank, condition, department, doctor_code, doctor, at)", rows)
 }
 
 // stamp writes a time of a visit as it is kept, "" for none.
@@ -249,10 +255,14 @@ type DescribeRequest struct {
 // Describe sets the kind of care, the disease and the diagnoses of an
 // outpatient visit. A stay is described by its admission.
 func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) error {
+	if err := s.Expect(ctx, tx, q.Visit, q.Person, true); err != nil {
+		return err
+	}
 	v, err := s.openVisit(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return err
 	}
+	forgetVisit(tx, q.Visit)
 	if stay(v.Kind) || stay(q.Kind) {
 		return &Error{"kind", q.Kind.Title(), "门诊与住院不能互改：这次就诊登记为" + v.Kind.Title()}
 	}
@@ -263,24 +273,63 @@ func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) er
 	if err := writeDiagnoses(ctx, tx, q.Visit, false, q.Diagnoses); err != nil {
 		return err
 	}
-	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Action: "visit.describe", Subject: q.Visit, Details: map[string]string{"kind": q.Kind.String()}})
+	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(v.Person), Action: "visit.describe", Subject: q.Visit, Details: map[string]string{"kind": q.Kind.String()}})
 }
 
 // GetVisit finds a visit; ok is false if there is none.
 func (s *Service) GetVisit(ctx context.Context, tx *db.Tx, id string) (v Visit, ok bool, err error) {
-	err = scanVisit(tx.QueryRow(ctx, `SELECT `+visitColumns+` FROM visit WHERE id = ?`, id), &v)
-	if db.IsNotFound(err) {
-		return Visit{}, false, nil
+	found, ok := tx.Kept(visitKey(id)).(*Visit)
+	if !ok {
+		if err := s.expectVisit(ctx, tx, id); err != nil {
+			return Visit{}, false, err
+		}
+		found = tx.Kept(visitKey(id)).(*Visit)
 	}
-	return v, err == nil, err
+	if err := tx.Flush(ctx); err != nil {
+		return Visit{}, false, err
+	}
+	return *found, found.ID != "", nil
+}
+
+type visitKey string
+
+// Expect makes ready to do something about a visit and its person: it reads
+// both together with what else the transaction reads. Where change is true it
+// first makes the transactions about the person happen one after the other.
+func (s *Service) Expect(ctx context.Context, tx *db.Tx, visit, person string, change bool) error {
+	locked := tx.Kept(lockKey(person)) != nil
+	if change && !locked {
+		if err := enrolment.Lock(ctx, tx, person); err != nil {
+			return err
+		}
+		tx.Keep(lockKey(person), true)
+	}
+	// What was read before the lock may have changed.
+	if again := change && !locked; person != "" && (again || !s.register.Expected(tx, person)) {
+		if err := s.register.Expect(ctx, tx, person); err != nil {
+			return err
+		}
+	}
+	if again := change && !locked; visit != "" && (again || tx.Kept(visitKey(visit)) == nil) {
+		return s.expectVisit(ctx, tx, visit)
+	}
+	return nil
+}
+
+type lockKey string
+
+func (s *Service) expectVisit(ctx context.Context, tx *db.Tx, id string) error {
+	v := &Visit{}
+	tx.Keep(visitKey(id), v)
+	return tx.Later(ctx, func(rows *db.Rows) error { return scanVisit(rows, v) }, `SELECT `+visitColumns+` FROM visit WHERE id = ?`, id)
 }
 
 const visitColumns = `id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, ended, closed, cancelled`
 
 // scanVisit reads the visitColumns.
-func scanVisit(row interface{ Scan(...any) error }, v *Visit) error {
+func scanVisit(rows *db.Rows, v *Visit) error {
 	var begun, ended string
-	err := row.Scan(&v.ID, &v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &ended, &v.Closed, &v.Cancelled)
+	err := rows.Scan(&v.ID, &v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &ended, &v.Closed, &v.Cancelled)
 	if err != nil {
 		return err
 	}
@@ -290,6 +339,9 @@ func scanVisit(row interface{ Scan(...any) error }, v *Visit) error {
 	v.Ended, err = unstamp(ended)
 	return err
 }
+
+// forgetVisit is called where a visit was written.
+func forgetVisit(tx *db.Tx, id string) { tx.Keep(visitKey(id), nil) }
 
 // openVisit finds a visit of this person at this provider that is not settled.
 func (s *Service) openVisit(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {

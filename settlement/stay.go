@@ -9,6 +9,7 @@ import (
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/policy"
 )
 
@@ -21,10 +22,28 @@ type CancelRequest struct {
 	Actor    string
 }
 
+// holdVisit finds a visit of this person at this provider that is not settled
+// for good, to change it: whoever else decides upon the person waits.
+func (s *Service) holdVisit(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
+	if person == "" {
+		seen, _, err := s.GetVisit(ctx, tx, id)
+		if err != nil {
+			return Visit{}, err
+		}
+		person = seen.Person
+	}
+	if err := s.Expect(ctx, tx, id, person, true); err != nil {
+		return Visit{}, err
+	}
+	v, err := s.openVisit(ctx, tx, id, person, prov)
+	forgetVisit(tx, id)
+	return v, err
+}
+
 // Cancel cancels a visit that has no fees and no settlement that stands. The
 // visit stays on record as cancelled.
 func (s *Service) Cancel(ctx context.Context, tx *db.Tx, q CancelRequest) error {
-	v, err := s.openVisit(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdVisit(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return err
 	}
@@ -52,12 +71,12 @@ func (s *Service) Cancel(ctx context.Context, tx *db.Tx, q CancelRequest) error 
 	if err := tx.Exec(ctx, `UPDATE visit SET closed = 1, cancelled = 1 WHERE id = ?`, v.ID); err != nil {
 		return err
 	}
-	return s.note(ctx, tx, q.Actor, "visit.cancel", v.ID, nil)
+	return s.note(ctx, tx, v, q.Actor, "visit.cancel", nil)
 }
 
 // note writes what was done to a visit into the audit record.
-func (s *Service) note(ctx context.Context, tx *db.Tx, actor, action, visit string, details any) error {
-	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Action: action, Subject: visit, Details: details})
+func (s *Service) note(ctx context.Context, tx *db.Tx, v Visit, actor, action string, details any) error {
+	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Chain: audit.OfPerson(v.Person), Action: action, Subject: v.ID, Details: details})
 }
 
 // WithdrawRequest asks to take fee lines back that are not settled
@@ -87,7 +106,7 @@ func list(names []string) string {
 // none: a settled line, and a line from which one that stays takes back, is
 // refused.
 func (s *Service) WithdrawFees(ctx context.Context, tx *db.Tx, q WithdrawRequest) (int, error) {
-	v, err := s.openVisit(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdVisit(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return 0, err
 	}
@@ -138,7 +157,7 @@ func (s *Service) WithdrawFees(ctx context.Context, tx *db.Tx, q WithdrawRequest
 			return 0, err
 		}
 	}
-	return len(gone), s.note(ctx, tx, q.Actor, "visit.fees.withdraw", v.ID, map[string]any{"serials": gone})
+	return len(gone), s.note(ctx, tx, v, q.Actor, "visit.fees.withdraw", map[string]any{"serials": gone})
 }
 
 // feeMark is how a fee stands.
@@ -187,7 +206,7 @@ type DischargeRequest struct {
 // Discharge ends a stay: it is settled as of that day, and no later fee is
 // taken.
 func (s *Service) Discharge(ctx context.Context, tx *db.Tx, q DischargeRequest) error {
-	v, err := s.openStay(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdStay(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return err
 	}
@@ -209,13 +228,12 @@ func (s *Service) Discharge(ctx context.Context, tx *db.Tx, q DischargeRequest) 
 	if err := writeDiagnoses(ctx, tx, v.ID, true, q.Diagnoses); err != nil {
 		return err
 	}
-	return s.note(ctx, tx, q.Actor, "stay.discharge", v.ID, map[string]string{"ended": stamp(q.Ended)})
+	return s.note(ctx, tx, v, q.Actor, "stay.discharge", map[string]string{"ended": stamp(q.Ended)})
 }
 
-// openStay finds a stay of this person at this provider that is not settled
-// for good.
-func (s *Service) openStay(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
-	v, err := s.openVisit(ctx, tx, id, person, prov)
+// holdStay is holdVisit for what is a stay.
+func (s *Service) holdStay(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
+	v, err := s.holdVisit(ctx, tx, id, person, prov)
 	if err == nil && !stay(v.Kind) {
 		err = &Error{"visit", id, "这次就诊是" + v.Kind.Title() + "，不是住院"}
 	}
@@ -263,7 +281,7 @@ func (s *Service) within(ctx context.Context, tx *db.Tx, visit string, begun, en
 // CancelDischarge takes a discharge back (出院撤销); the person is in hospital
 // again. A stay that is settled for good is refused until that is reversed.
 func (s *Service) CancelDischarge(ctx context.Context, tx *db.Tx, q CancelRequest) error {
-	v, err := s.openStay(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdStay(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return err
 	}
@@ -285,7 +303,7 @@ func (s *Service) CancelDischarge(ctx context.Context, tx *db.Tx, q CancelReques
 	if err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ? AND discharge = 1`, v.ID); err != nil {
 		return err
 	}
-	return s.note(ctx, tx, q.Actor, "stay.discharge.cancel", v.ID, nil)
+	return s.note(ctx, tx, v, q.Actor, "stay.discharge.cancel", nil)
 }
 
 // AmendRequest corrects what an admission said (住院信息变更).
@@ -308,7 +326,7 @@ type AmendRequest struct {
 // Amend corrects an admission. Once a part of the stay is settled, the kind of
 // care and the day of admission are fixed.
 func (s *Service) Amend(ctx context.Context, tx *db.Tx, q AmendRequest) error {
-	v, err := s.openStay(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdStay(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return err
 	}
@@ -329,7 +347,11 @@ func (s *Service) Amend(ctx context.Context, tx *db.Tx, q AmendRequest) error {
 		}
 	}
 	if dayOf(q.Begun) != dayOf(v.Begun) {
-		if err := s.insuredIn(ctx, tx, v.Person, v.Scheme, dayOf(q.Begun)); err != nil {
+		spells, err := enrolment.Insurances(ctx, tx, v.Person, dayOf(q.Begun))
+		if err != nil {
+			return err
+		}
+		if err := insuredIn(spells, v.Scheme); err != nil {
 			return err
 		}
 	}
@@ -346,7 +368,7 @@ func (s *Service) Amend(ctx context.Context, tx *db.Tx, q AmendRequest) error {
 			return err
 		}
 	}
-	return s.note(ctx, tx, q.Actor, "stay.amend", v.ID, nil)
+	return s.note(ctx, tx, v, q.Actor, "stay.amend", nil)
 }
 
 // merged are the diagnoses of the admission after some were changed or added,
