@@ -122,7 +122,7 @@ func (s *Service) SettledFees(ctx context.Context, tx *db.Tx, st *Settlement) ([
 			return err
 		}
 		if f.Time.IsZero() { // from before the time was kept
-			f.Time = time.Date(day.Year(), time.Month(day.Month()), day.Day(), 0, 0, 0, 0, zone)
+			f.Time = startOf(day)
 		}
 		if i, ok := index[f.Original]; ok && f.Quantity < 0 {
 			fees[i].Quantity += f.Quantity
@@ -154,4 +154,43 @@ func (s *Service) SettledFees(ctx context.Context, tx *db.Tx, st *Settlement) ([
 		return nil
 	}, `SELECT serial, full_own_pay, over_ceiling, first_own_pay, in_scope FROM settlement_line WHERE settlement = ? ORDER BY n`, st.ID)
 	return out, err
+}
+
+// Standing follows a settlement that was reversed because of another to the one
+// made in its place, and so on, and finds the one that stands; ok is false if
+// it was reversed for itself.
+func Standing(ctx context.Context, tx *db.Tx, id string) (standing string, ok bool, err error) {
+	for {
+		var by string
+		err := tx.QueryRow(ctx, `SELECT id FROM settlement WHERE reverses = ? AND reverses <> ''`, id).Scan(&by)
+		if db.IsNotFound(err) {
+			return id, true, nil
+		}
+		if err != nil {
+			return "", false, err
+		}
+		err = tx.QueryRow(ctx, `SELECT id FROM settlement WHERE replaces = ? AND replaces <> ''`, id).Scan(&id)
+		if db.IsNotFound(err) {
+			return "", false, nil
+		}
+		if err != nil {
+			return "", false, err
+		}
+	}
+}
+
+// LastSettled is the day, at its beginning, up to which the last settlement of
+// a visit that stands went; zero if none stands.
+func (s *Service) LastSettled(ctx context.Context, tx *db.Tx, visit string) (time.Time, error) {
+	var day civil.Date
+	err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(s.day), 0) FROM settlement s WHERE s.visit = ? AND `+stands, visit).Scan(&day)
+	if err != nil || day == 0 {
+		return time.Time{}, err
+	}
+	return startOf(day), nil
+}
+
+// startOf is the first moment of a day.
+func startOf(day civil.Date) time.Time {
+	return time.Date(day.Year(), time.Month(day.Month()), day.Day(), 0, 0, 0, 0, zone)
 }

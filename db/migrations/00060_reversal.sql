@@ -16,6 +16,7 @@ ALTER TABLE settlement ADD COLUMN stay_borne BIGINT NOT NULL DEFAULT 0;
 UPDATE settlement SET place = n, counts_from = year_start, counts_to = year_start,
     stay_borne = (SELECT COALESCE(SUM(p.deductible), 0) FROM settlement_stage p WHERE p.settlement = settlement.id);
 CREATE UNIQUE INDEX settlement_reverses ON settlement (reverses) WHERE reverses <> '';
+CREATE INDEX settlement_replaces ON settlement (replaces);
 CREATE INDEX settlement_history ON settlement (person, place, n);
 
 -- The fees of a reversed settlement as they were when it stood. The fees
@@ -68,6 +69,7 @@ CREATE TABLE his_message (
     cancelled INTEGER NOT NULL,
     PRIMARY KEY (provider, msgid)
 );
+CREATE INDEX his_message_subject ON his_message (subject);
 
 -- What a provider said of a visit that only goes back to it: sealed, for it
 -- holds names and telephone numbers.
