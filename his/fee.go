@@ -26,10 +26,8 @@ func (s *Server) addFees(ctx context.Context, tx *db.Tx, r *request, a *answer) 
 	fees := make([]settlement.Fee, len(rows))
 	for i := range rows {
 		in := &rows[i]
-		for _, name := range []string{"mdtrt_id", "psn_no"} {
-			if first := rows[0].text(name); in.text(name) != first {
-				return refuse("%s%s“%s”与第 1 行“%s”不一致，一次上传只能是同一人的一次就诊", in.place(), name, clip(in.text(name), 30), clip(first, 30))
-			}
+		if err := sameAsFirst(rows, i); err != nil {
+			return err
 		}
 		if fees[i], err = fee(in); err != nil {
 			return err

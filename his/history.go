@@ -221,7 +221,7 @@ func (s *Server) querySettlement(ctx context.Context, tx *db.Tx, r *request, a *
 	if err != nil {
 		return err
 	}
-	msgid, err := messageOf(ctx, tx, st.ID)
+	msgid, err := s.messageOf(ctx, tx, st)
 	if err != nil {
 		return err
 	}

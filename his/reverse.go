@@ -1,6 +1,7 @@
 package his
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -284,11 +285,19 @@ func keepMessage(ctx context.Context, tx *db.Tx, r *request) error {
 		r.provider, r.msgid, base(r.spec.Number), r.subject)
 }
 
-// messageOf is the msgid of the message that made a settlement, "" if none did.
-func messageOf(ctx context.Context, tx *db.Tx, id string) (msgid string, err error) {
-	err = tx.QueryRow(ctx, `SELECT msgid FROM his_message WHERE subject = ?`, id).Scan(&msgid)
-	if db.IsNotFound(err) {
-		err = nil
+// messageOf is the msgid of the message that made a settlement. One that was
+// made or reversed because of another has that of the settlement it concerns;
+// it is "" for one that no message made.
+func (s *Server) messageOf(ctx context.Context, tx *db.Tx, st *settlement.Settlement) (msgid string, err error) {
+	for {
+		err := tx.QueryRow(ctx, `SELECT msgid FROM his_message WHERE subject = ?`, st.ID).Scan(&msgid)
+		if !db.IsNotFound(err) {
+			return msgid, err
+		}
+		of, ok, err := s.Settlement.Get(ctx, tx, cmp.Or(st.Replaces, st.Reverses))
+		if err != nil || !ok {
+			return "", err
+		}
+		st = of
 	}
-	return msgid, err
 }
