@@ -289,15 +289,8 @@ func monthStart(month string) string {
 	return month[:4] + "-" + month[4:] + "-01"
 }
 
-// keepMessage remembers by which message a settlement was made: a provider
-// that does not know the settlement takes it back by that (2601).
-func (s *Server) keepMessage(ctx context.Context, tx *db.Tx, r *request, settlement string) error {
-	return tx.Exec(ctx, `INSERT INTO settlement_message (settlement, provider, day, msgid) VALUES (?, ?, ?, ?)`,
-		settlement, r.provider, int(r.today()), r.msgid)
-}
-
-// messagesOf are the messages by settlement that came in a period. A message
-// that came just before midnight may have been settled after.
+// messagesOf are the numbers of the messages that made the settlements of a
+// period.
 func messagesOf(ctx context.Context, tx *db.Tx, provider string, p clearing.Period) (map[string]string, error) {
 	out := map[string]string{}
 	err := tx.Each(ctx, func(rows *db.Rows) error {
@@ -305,6 +298,7 @@ func messagesOf(ctx context.Context, tx *db.Tx, provider string, p clearing.Peri
 		err := rows.Scan(&id, &msgid)
 		out[id] = msgid
 		return err
-	}, `SELECT settlement, msgid FROM settlement_message WHERE provider = ? AND day >= ? AND day <= ?`, provider, int(p.From.AddDays(-1)), int(p.To))
+	}, `SELECT m.subject, m.msgid FROM settlement s JOIN his_message m ON m.subject = s.id WHERE s.provider = ? AND s.at >= ? AND s.at < ?`,
+		provider, p.From.AddDays(-1).String(), p.To.AddDays(2).String())
 	return out, err
 }

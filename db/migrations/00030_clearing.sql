@@ -4,16 +4,6 @@
 CREATE INDEX settlement_provider_at ON settlement (provider, at);
 CREATE INDEX settlement_at ON settlement (at);
 
--- By which message of the hospital interface a settlement was made; day is
--- that of China on which it came.
-CREATE TABLE settlement_message (
-    settlement TEXT PRIMARY KEY REFERENCES settlement (id),
-    provider   TEXT NOT NULL,
-    day        INTEGER NOT NULL,
-    msgid      TEXT NOT NULL
-);
-CREATE INDEX settlement_message_day ON settlement_message (provider, day);
-
 -- Clearing applications (清算申请) of a provider for a month, yyyymm. region is
 -- the care region, state the number of the national dictionary of clearing
 -- states. Times are those of China, '' for what has not happened.
