@@ -17,6 +17,7 @@ import (
 
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
+	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/settlement"
 )
@@ -28,12 +29,14 @@ const timeout = 30 * time.Second
 // scope is where db keeps the replies of this room.
 const scope = "his"
 
-// Config is what a Server works with. Every field but Log and Now is needed.
+// Config is what a Server works with. Every field but Decider, Now
+// and Log is needed.
 type Config struct {
 	DB         *db.DB
 	Sealer     *gm.Sealer // seals remembered replies, which hold citizen IDs
 	Enrolment  *enrolment.Register
 	Settlement *settlement.Service
+	Decider    filing.Decider   // decides what providers file for people; nil: filing.Plain
 	Now        func() time.Time // the clock; nil: the machine's
 	Log        *slog.Logger     // nil: slog.Default()
 }
@@ -43,6 +46,7 @@ type Server struct {
 	Config
 	spec    *Spec
 	offered map[string]operation
+	filings *filing.Service
 	serial  func() uint64 // the serial of a reply, of ten digits
 }
 
@@ -62,7 +66,11 @@ func New(c Config) *Server {
 	if err != nil {
 		panic("his: " + err.Error()) // the tables are part of the program, and tested
 	}
-	return &Server{Config: c, spec: spec, offered: offered, serial: func() uint64 { return rand.Uint64N(1e10) }}
+	return &Server{
+		Config: c, spec: spec, offered: offered,
+		filings: filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
+		serial:  func() uint64 { return rand.Uint64N(1e10) },
+	}
 }
 
 // An operation is a transaction that this server does.
@@ -75,7 +83,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core)
+var offered = together(core, filings, benefits)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {
