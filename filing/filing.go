@@ -10,9 +10,10 @@
 package filing
 
 import (
+	"time"
+
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/policy"
-	"time"
 )
 
 // Error is a fault of the request: which field, what it holds, what is

@@ -178,8 +178,8 @@ func (s *Service) whole(ctx context.Context, tx *db.Tx, a *Application, f *Facts
 	return nil
 }
 
-// vacant refuses an application for what is applied for or holds already on one
-// of its days.
+// vacant refuses an application for what is applied for, or holds, already on
+// one of its days.
 func (s *Service) vacant(ctx context.Context, tx *db.Tx, a *Application) error {
 	before, err := s.List(ctx, tx, Filter{Person: a.Person, Kind: a.Kind(), From: a.From, To: a.To})
 	if err != nil {
@@ -195,8 +195,13 @@ func (s *Service) vacant(ctx context.Context, tx *db.Tx, a *Application) error {
 			return &Error{"designation.rank", fmt.Sprint(a.Details.Designation.Rank), "已由备案 " + b.ID + " 用于 " + b.Details.Designation.ProviderName + "（" + span(b.From, b.To) + "），更换机构请先撤销"}
 		}
 	}
-	// What holds may be older than any application, or what is left of one that
-	// was withdrawn.
+	return free(ctx, tx, a)
+}
+
+// free refuses an application for what holds already on one of its days: that
+// may be older than any application, or what is left of one that was withdrawn.
+func free(ctx context.Context, tx *db.Tx, a *Application) error {
+	subject := a.Details.subject()
 	switch a.Kind() {
 	case KindDisease:
 		all, err := enrolment.SpecialDiseasesWithin(ctx, tx, a.Person, a.From, a.To)
@@ -244,6 +249,11 @@ func (s *Service) Decide(ctx context.Context, tx *db.Tx, id string, d Decision, 
 		return nil, &Error{"id", id, "没有这个备案"}
 	case a.State != Submitted:
 		return nil, &Error{"id", id, "这个备案" + a.State.Title() + "，不再审核"}
+	}
+	if d.State == Accepted {
+		if err := free(ctx, tx, a); err != nil {
+			return nil, err
+		}
 	}
 	return a, s.decide(ctx, tx, a, d, actor)
 }
