@@ -4,12 +4,14 @@ package catalogue
 
 import (
 	"context"
+	"encoding/hex"
 	"math/bits"
 	"strconv"
 	"strings"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 )
@@ -60,20 +62,64 @@ func (it Item) Ceiling(q Quantity) money.Fen {
 // Find looks an item up in the care region's catalogue on a day; ok is false
 // if the catalogue does not hold it then, and so no fund pays for it.
 func Find(ctx context.Context, tx *db.Tx, region string, day civil.Date, code string) (it Item, ok bool, err error) {
-	err = tx.QueryRow(ctx, `SELECT code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge FROM item
-		WHERE code = ? AND region IN (?, '') AND from_day <= ? AND (to_day = 0 OR to_day >= ?)
-		ORDER BY region DESC, from_day DESC LIMIT 1`, code, region, int(day), int(day)).
-		Scan(&it.Code, &it.Region, &it.From, &it.To, &it.Name, &it.Kind, &it.Class, &it.FirstPay, &it.UnitCeiling, &it.Charge)
-	if db.IsNotFound(err) {
-		return Item{}, false, nil
+	k := entry{region, day, code}
+	found, ok := tx.Kept(k).(*Item)
+	if !ok {
+		if err := Expect(ctx, tx, region, day, code); err != nil {
+			return Item{}, false, err
+		}
+		found = tx.Kept(k).(*Item)
 	}
-	return it, err == nil, err
+	if err := tx.Flush(ctx); err != nil {
+		return Item{}, false, err
+	}
+	return *found, found.Code != "", nil
 }
 
-// Add writes an item.
+type entry struct {
+	region string
+	day    civil.Date
+	code   string
+}
+
+// Expect makes ready for Find: it reads the item together with what else the
+// transaction reads.
+func Expect(ctx context.Context, tx *db.Tx, region string, day civil.Date, code string) error {
+	k := entry{region, day, code}
+	if tx.Kept(k) != nil {
+		return nil
+	}
+	it := &Item{}
+	tx.Keep(k, it)
+	return tx.Later(ctx, func(rows *db.Rows) error {
+		return rows.Scan(&it.Code, &it.Region, &it.From, &it.To, &it.Name, &it.Kind, &it.Class, &it.FirstPay, &it.UnitCeiling, &it.Charge)
+	}, `SELECT code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge FROM item
+		WHERE code = ? AND region IN (?, '') AND from_day <= ? AND (to_day = 0 OR to_day >= ?)
+		ORDER BY region DESC, from_day DESC LIMIT 1`, code, region, int(day), int(day))
+}
+
+// Add writes an item. It stands in the list that has its code, or else in the
+// list of its kind, and counts as written on its first day.
 func Add(ctx context.Context, tx *db.Tx, it Item) error {
-	return tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		it.Code, it.Region, int(it.From), int(it.To), it.Name, string(it.Kind), it.Class, int64(it.FirstPay), int64(it.UnitCeiling), it.Charge)
+	list := it.Kind.list()
+	err := tx.QueryRow(ctx, `SELECT list FROM catalogue_entry WHERE code = ? ORDER BY list LIMIT 1`, it.Code).Scan(&list)
+	if err != nil && !db.IsNotFound(err) {
+		return err
+	}
+	record := hex.EncodeToString(gm.Digest([]byte(it.Code + "\t" + it.Region + "\t" + it.From.String())))[:32]
+	return tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge, list, record, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		it.Code, it.Region, int(it.From), int(it.To), it.Name, string(it.Kind), it.Class, int64(it.FirstPay), int64(it.UnitCeiling), it.Charge, string(list), record, int(it.From))
+}
+
+// list is the list that items of the kind stand in for want of a better one.
+func (k Kind) list() List {
+	switch k {
+	case Drug:
+		return WesternDrugs
+	case Consumable:
+		return Consumables
+	}
+	return Services
 }
 
 // String writes the quantity as a decimal.

@@ -3,30 +3,26 @@ package catalogue
 import (
 	"context"
 	"math/big"
-	"path/filepath"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 )
 
 func TestFind(t *testing.T) {
 	ctx := context.Background()
-	d, err := db.Open(ctx, filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := dbtest.Open(t)
 	items := []Item{
 		{Code: "A", From: 20240101, To: 20241231, Name: "旧", Kind: Drug, Class: policy.ClassB, FirstPay: policy.FirstPayUnstated, UnitCeiling: 2000, Charge: "09"},
 		{Code: "A", From: 20250101, Name: "新", Kind: Drug, Class: policy.ClassA, UnitCeiling: policy.NoCeiling, Charge: "09"},
 		{Code: "A", Region: "990200", From: 20250601, Name: "本地", Kind: Drug, Class: policy.ClassB, FirstPay: money.Percent(20), UnitCeiling: 1500, Charge: "09"},
 	}
-	err = d.Update(ctx, func(tx *db.Tx) error {
+	err := d.Update(ctx, func(tx *db.Tx) error {
 		for _, it := range items {
 			if err := Add(ctx, tx, it); err != nil {
 				return err
@@ -93,3 +89,5 @@ func TestQuantityString(t *testing.T) {
 		}
 	}
 }
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -45,10 +45,14 @@ func Seed(ctx context.Context, store *db.DB, register *enrolment.Register, o Opt
 				return err
 			}
 		}
-		for _, it := range Items {
-			if err := catalogue.Add(ctx, tx, it); err != nil {
-				return err
-			}
+		if err := addItems(ctx, tx, Items); err != nil {
+			return err
+		}
+		if err := publish(ctx, tx); err != nil {
+			return err
+		}
+		if err := employ(ctx, tx, register); err != nil {
+			return err
 		}
 		for _, f := range fixed(o.Today) {
 			if err := f.add(ctx, tx, register, r, o.Today); err != nil {
@@ -62,14 +66,14 @@ func Seed(ctx context.Context, store *db.DB, register *enrolment.Register, o Opt
 
 // Providers are the fixed providers.
 var Providers = []provider.Provider{
-	{Code: "H99010000101", Name: "安济示例市人民医院", Region: "990100", Level: policy.Level3, Designated: true},
-	{Code: "H99010000102", Name: "安济示例仁和医院", Region: "990100", Level: policy.Level3, Designated: true, Private: true},
-	{Code: "H99010000201", Name: "示例区医院", Region: "990100", Level: policy.Level2, Designated: true},
-	{Code: "H99010000301", Name: "示例街道社区卫生服务中心", Region: "990100", Level: policy.Primary, Designated: true},
-	{Code: "P99010000401", Name: "示例大药房", Region: "990100", Level: policy.Primary, Kind: policy.Pharmacy, Designated: true},
-	{Code: "H99010000501", Name: "示例未定点诊所", Region: "990100", Level: policy.Level1},
-	{Code: "H99020000101", Name: "手册示例县医院", Region: "990200", Level: policy.Level2, Designated: true},
-	{Code: "H50000000101", Name: "异地示例医院", Region: "500000", Level: policy.Level3, Designated: true},
+	{Code: "H99010000101", Name: "安济示例市人民医院", Region: "990100", Level: policy.Level3, Designated: true, CreditCode: "12990100100001019Y"},
+	{Code: "H99010000102", Name: "安济示例仁和医院", Region: "990100", Level: policy.Level3, Designated: true, Private: true, CreditCode: "52990100100001027M"},
+	{Code: "H99010000201", Name: "示例区医院", Region: "990100", Level: policy.Level2, Designated: true, CreditCode: "12990100100002011D"},
+	{Code: "H99010000301", Name: "示例街道社区卫生服务中心", Region: "990100", Level: policy.Primary, Designated: true, CreditCode: "12990100100003014X"},
+	{Code: "P99010000401", Name: "示例大药房", Region: "990100", Level: policy.Primary, Kind: policy.Pharmacy, Designated: true, CreditCode: "919901001000040179"},
+	{Code: "H99010000501", Name: "示例未定点诊所", Region: "990100", Level: policy.Level1, CreditCode: "9199010010000501XL"},
+	{Code: "H99020000101", Name: "手册示例县医院", Region: "990200", Level: policy.Level2, Designated: true, CreditCode: "129902002000010166"},
+	{Code: "H50000000101", Name: "异地示例医院", Region: "500000", Level: policy.Level3, Designated: true, CreditCode: "12500000000001011M"},
 }
 
 // Items are the fixed catalogue items, in every region.

@@ -77,6 +77,7 @@ func generate(ctx context.Context, tx *db.Tx, register *enrolment.Register, r *r
 }
 
 func generateItems(ctx context.Context, tx *db.Tx, r *rand.Rand) error {
+	items := make([]catalogue.Item, 0, len(drugs)+len(services))
 	for i, name := range drugs {
 		it := catalogue.Item{Code: fmt.Sprintf("DRG9910%05d", i+1), Name: name, Kind: catalogue.Drug, Class: policy.LineClass(i % 2), FirstPay: policy.FirstPayUnstated, UnitCeiling: policy.NoCeiling, Charge: "09", From: start}
 		if it.Class == policy.ClassB {
@@ -85,17 +86,12 @@ func generateItems(ctx context.Context, tx *db.Tx, r *rand.Rand) error {
 		if r.IntN(4) == 0 {
 			it.UnitCeiling = money.Fen(500 + r.IntN(5000))
 		}
-		if err := catalogue.Add(ctx, tx, it); err != nil {
-			return err
-		}
+		items = append(items, it)
 	}
 	for i, name := range services {
-		it := catalogue.Item{Code: fmt.Sprintf("SVC9910%05d", i+1), Name: name, Kind: catalogue.Service, Class: policy.ClassA, UnitCeiling: policy.NoCeiling, Charge: "05", From: start}
-		if err := catalogue.Add(ctx, tx, it); err != nil {
-			return err
-		}
+		items = append(items, catalogue.Item{Code: fmt.Sprintf("SVC9910%05d", i+1), Name: name, Kind: catalogue.Service, Class: policy.ClassA, UnitCeiling: policy.NoCeiling, Charge: "05", From: start})
 	}
-	return nil
+	return addItems(ctx, tx, items)
 }
 
 func person(r *rand.Rand, today civil.Date, used map[string]bool) (enrolment.Person, enrolment.Insurance) {
@@ -134,7 +130,11 @@ func citizenID(r *rand.Rand, birth civil.Date, female bool) string {
 	if female {
 		order--
 	}
-	s := fmt.Sprintf("990100%08d%03d", int(birth), order)
+	return withCheckDigit(fmt.Sprintf("990100%08d%03d", int(birth), order))
+}
+
+// withCheckDigit completes the first 17 digits of an identity number.
+func withCheckDigit(s string) string {
 	weights := [17]int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2}
 	sum := 0
 	for i, w := range weights {

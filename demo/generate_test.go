@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"path/filepath"
 	"testing"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/gm"
@@ -19,11 +19,7 @@ import (
 func dump(t *testing.T, today civil.Date) (lines, citizenIDs []string) {
 	t.Helper()
 	ctx := context.Background()
-	d, err := db.Open(ctx, filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := dbtest.Open(t)
 	sealer, err := gm.NewSealer(bytes.Repeat([]byte{5}, 48))
 	if err != nil {
 		t.Fatal(err)
@@ -101,3 +97,5 @@ func TestSameSeedSamePeople(t *testing.T) {
 		t.Errorf("%d people, %d with a wrong check digit", len(ids), bad)
 	}
 }
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

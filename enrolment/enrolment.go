@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/anji-platform/anji/civil"
@@ -75,6 +76,10 @@ type Class struct {
 // Register reads and writes people. Their citizen IDs are sealed by its key.
 type Register struct{ sealer *gm.Sealer }
 
+// Sealer is what the register seals personal data with, for rooms that keep
+// such data beside it.
+func (r *Register) Sealer() *gm.Sealer { return r.sealer }
+
 // New returns a register that seals with s.
 func New(s *gm.Sealer) *Register { return &Register{s} }
 
@@ -93,6 +98,7 @@ func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
 	if p.Token == "" {
 		p.Token = random(16)
 	}
+	tx.Keep(personKey(p.ID), nil)
 	var phone, phoneDigest []byte
 	if p.Phone != "" {
 		phone, phoneDigest = r.sealer.Seal(sealPhone, p.Phone), r.sealer.Index(sealPhone, p.Phone)
@@ -113,7 +119,39 @@ func random(n int) string {
 
 // ByID finds a person by the person number (人员编号).
 func (r *Register) ByID(ctx context.Context, tx *db.Tx, id string) (Person, bool, error) {
-	return r.find(ctx, tx, "id", id)
+	found, ok := tx.Kept(personKey(id)).(*[]Person)
+	if !ok {
+		if err := r.Expect(ctx, tx, id); err != nil {
+			return Person{}, false, err
+		}
+		found = tx.Kept(personKey(id)).(*[]Person)
+	}
+	if err := tx.Flush(ctx); err != nil {
+		return Person{}, false, err
+	}
+	if len(*found) == 0 {
+		return Person{}, false, nil
+	}
+	return (*found)[0], true, nil
+}
+
+type personKey string
+
+// Expect makes ready for ByID: it reads the person together with what else the
+// transaction reads.
+func (r *Register) Expect(ctx context.Context, tx *db.Tx, id string) error {
+	found := new([]Person)
+	tx.Keep(personKey(id), found)
+	return r.people(ctx, tx, found, "id", id)
+}
+
+// Expected reports whether the person was read, or will be at the next flush.
+func (r *Register) Expected(tx *db.Tx, id string) bool { return tx.Kept(personKey(id)) != nil }
+
+// Lock makes the transactions that decide upon a person happen one after the
+// other. What is read after it holds until the transaction ends.
+func Lock(ctx context.Context, tx *db.Tx, person string) error {
+	return tx.LockRows(ctx, `SELECT id FROM person WHERE id = ?`+db.ForNoKeyUpdate, person)
 }
 
 // ByCitizenID finds a person by citizen ID.
@@ -133,21 +171,23 @@ func (r *Register) ByToken(ctx context.Context, tx *db.Tx, token string) (Person
 
 // ByPhone lists the people of a phone number: a family may share one.
 func (r *Register) ByPhone(ctx context.Context, tx *db.Tx, phone string) ([]Person, error) {
-	return r.people(ctx, tx, "phone_digest", r.sealer.Index(sealPhone, phone))
+	var out []Person
+	err := r.people(ctx, tx, &out, "phone_digest", r.sealer.Index(sealPhone, phone))
+	return out, errors.Join(err, tx.Flush(ctx))
 }
 
 // find is for columns that hold every value once.
 func (r *Register) find(ctx context.Context, tx *db.Tx, column string, key any) (Person, bool, error) {
-	all, err := r.people(ctx, tx, column, key)
-	if err != nil || len(all) == 0 {
+	var all []Person
+	if err := errors.Join(r.people(ctx, tx, &all, column, key), tx.Flush(ctx)); err != nil || len(all) == 0 {
 		return Person{}, false, err
 	}
 	return all[0], true, nil
 }
 
-func (r *Register) people(ctx context.Context, tx *db.Tx, column string, key any) ([]Person, error) {
-	var out []Person
-	err := tx.Each(ctx, func(rows *db.Rows) error {
+// people reads, at the next flush, those with the key in the column.
+func (r *Register) people(ctx context.Context, tx *db.Tx, out *[]Person, column string, key any) error {
+	return tx.Later(ctx, func(rows *db.Rows) error {
 		var p Person
 		var citizenID, phone []byte
 		err := rows.Scan(&p.ID, &p.Name, &citizenID, &p.Token, &p.Female, &p.Birth, &p.Region, &p.Employer, &phone)
@@ -162,10 +202,9 @@ func (r *Register) people(ctx context.Context, tx *db.Tx, column string, key any
 				return fmt.Errorf("phone of person %s: %w", p.ID, err)
 			}
 		}
-		out = append(out, p)
+		*out = append(*out, p)
 		return nil
 	}, `SELECT id, name, citizen_id, token, female, birth, region, employer, phone FROM person WHERE `+column+` = ? ORDER BY id`, key)
-	return out, err
 }
 
 // AddInsurance adds a spell of insurance.
@@ -194,7 +233,13 @@ const onDay = ` AND from_day <= ? AND (to_day = 0 OR to_day >= ?)`
 // Insurances lists a person's insurance on a day, the employee scheme first.
 func Insurances(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]Insurance, error) {
 	var out []Insurance
-	err := tx.Each(ctx, func(rows *db.Rows) error {
+	err := LaterInsurances(ctx, tx, &out, person, day)
+	return out, errors.Join(err, tx.Flush(ctx))
+}
+
+// LaterInsurances reads what Insurances does together with what else the transaction reads.
+func LaterInsurances(ctx context.Context, tx *db.Tx, out *[]Insurance, person string, day civil.Date) error {
+	return tx.Later(ctx, func(rows *db.Rows) error {
 		var i Insurance
 		if err := rows.Scan(&i.Scheme, &i.From, &i.To, &i.Retired, &i.Status, &i.BenefitsFrom, &i.Reason); err != nil {
 			return err
@@ -202,10 +247,9 @@ func Insurances(ctx context.Context, tx *db.Tx, person string, day civil.Date) (
 		if i.Status == policy.Normal && i.BenefitsFrom > day {
 			i.Status = policy.Waiting
 		}
-		out = append(out, i)
+		*out = append(*out, i)
 		return nil
 	}, `SELECT scheme, from_day, to_day, retired, status, benefits_from, reason FROM insurance WHERE person = ?`+onDay+` ORDER BY scheme, from_day DESC`, person, int(day), int(day))
-	return out, err
 }
 
 // StatusOn is the insurance that counts on a day; NotInsured if there is none.
@@ -237,42 +281,56 @@ func Counting(all []Insurance) Insurance {
 // Classes lists the classes of a person on a day.
 func Classes(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]Class, error) {
 	var out []Class
-	err := tx.Each(ctx, func(rows *db.Rows) error {
+	err := LaterClasses(ctx, tx, &out, person, day)
+	return out, errors.Join(err, tx.Flush(ctx))
+}
+
+// LaterClasses reads what Classes does together with what else the transaction reads.
+func LaterClasses(ctx context.Context, tx *db.Tx, out *[]Class, person string, day civil.Date) error {
+	return tx.Later(ctx, func(rows *db.Rows) error {
 		var c Class
 		if err := rows.Scan(&c.Name, &c.From, &c.To, &c.Authority); err != nil {
 			return err
 		}
-		out = append(out, c)
+		*out = append(*out, c)
 		return nil
 	}, `SELECT class, from_day, to_day, authority FROM person_class WHERE person = ?`+onDay+` ORDER BY class`, person, int(day), int(day))
-	return out, err
 }
 
 // FilingOn is the filing of a person for care in a region that holds on a day.
 // A filing for a province (…0000) holds for all of it.
 func FilingOn(ctx context.Context, tx *db.Tx, person, region string, day civil.Date) (policy.Filing, error) {
-	var kind policy.Filing
+	kind := policy.NotFiled
+	err := LaterFilingOn(ctx, tx, &kind, person, region, day)
+	return kind, errors.Join(err, tx.Flush(ctx))
+}
+
+// LaterFilingOn reads what FilingOn does together with what else the
+// transaction reads; without a filing it leaves kind as it is.
+func LaterFilingOn(ctx context.Context, tx *db.Tx, kind *policy.Filing, person, region string, day civil.Date) error {
 	province := region
 	if len(region) == 6 {
 		province = region[:2] + "0000"
 	}
-	err := tx.QueryRow(ctx, `SELECT kind FROM filing WHERE person = ? AND region IN (?, ?)`+onDay+` ORDER BY kind LIMIT 1`, person, region, province, int(day), int(day)).Scan(&kind)
-	if db.IsNotFound(err) {
-		return policy.NotFiled, nil
-	}
-	return kind, err
+	return tx.Later(ctx, func(rows *db.Rows) error { return rows.Scan(kind) },
+		`SELECT kind FROM filing WHERE person = ? AND region IN (?, ?)`+onDay+` ORDER BY kind LIMIT 1`, person, region, province, int(day), int(day))
 }
 
 // SpecialDiseases lists the diseases recognised for a person on a day.
 func SpecialDiseases(ctx context.Context, tx *db.Tx, person string, day civil.Date) ([]SpecialDisease, error) {
 	var out []SpecialDisease
-	err := tx.Each(ctx, func(rows *db.Rows) error {
+	err := LaterSpecialDiseases(ctx, tx, &out, person, day)
+	return out, errors.Join(err, tx.Flush(ctx))
+}
+
+// LaterSpecialDiseases reads what SpecialDiseases does together with what else the transaction reads.
+func LaterSpecialDiseases(ctx context.Context, tx *db.Tx, out *[]SpecialDisease, person string, day civil.Date) error {
+	return tx.Later(ctx, func(rows *db.Rows) error {
 		var d SpecialDisease
 		if err := rows.Scan(&d.Code, &d.Name, &d.Special, &d.From, &d.To); err != nil {
 			return err
 		}
-		out = append(out, d)
+		*out = append(*out, d)
 		return nil
 	}, `SELECT code, name, special, from_day, to_day FROM special_disease WHERE person = ?`+onDay+` ORDER BY code`, person, int(day), int(day))
-	return out, err
 }

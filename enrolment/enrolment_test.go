@@ -3,34 +3,30 @@ package enrolment
 import (
 	"bytes"
 	"context"
-	"os"
-	"path/filepath"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/policy"
 )
 
-func open(t *testing.T) (context.Context, *db.DB, *Register, string) {
+func open(t *testing.T) (context.Context, *db.DB, *Register) {
 	t.Helper()
 	ctx := context.Background()
-	path := filepath.Join(t.TempDir(), "anji.db")
-	d, err := db.Open(ctx, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
+	d := dbtest.Open(t)
 	s, err := gm.NewSealer(bytes.Repeat([]byte{3}, 48))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ctx, d, New(s), path
+	return ctx, d, New(s)
 }
 
 func TestFindPerson(t *testing.T) {
-	ctx, d, r, path := open(t)
+	ctx, d, r := open(t)
 	a := Person{Name: "甲", CitizenID: "990100198503120014", Birth: 19850312, Region: "990100", Employer: "厂", Phone: "10000000001"}
 	b := Person{Name: "乙", CitizenID: "990100199001010119", Female: true, Birth: 19900101, Region: "990100", Phone: "10000000001"}
 	c := Person{Name: "丙", CitizenID: "990100201509010128", Birth: 20150901, Region: "990100"}
@@ -76,26 +72,30 @@ func TestFindPerson(t *testing.T) {
 	if err := d.Update(ctx, func(tx *db.Tx) error { return r.Add(ctx, tx, &Person{CitizenID: a.CitizenID}) }); err == nil {
 		t.Error("one citizen ID is registered twice")
 	}
-	// Neither stands in the clear in any file of the store.
-	files, err := filepath.Glob(path + "*")
-	if err != nil {
-		t.Fatal(err)
-	}
+	// Neither stands in the clear in the store.
 	seen := false
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen = seen || bytes.Contains(data, []byte(a.ID))
-		for _, secret := range []string{a.CitizenID, a.Phone} {
-			if bytes.Contains(data, []byte(secret)) {
-				t.Errorf("%s holds %s in the clear", f, secret)
+	err = d.View(ctx, func(tx *db.Tx) error {
+		return tx.Each(ctx, func(rows *db.Rows) error {
+			columns := make([]any, 12)
+			to := make([]any, len(columns))
+			for i := range columns {
+				to[i] = &columns[i]
 			}
-		}
-	}
-	if !seen {
-		t.Error("the files hold nothing of the people: the test looked in the wrong place")
+			if err := rows.Scan(to...); err != nil {
+				return err
+			}
+			all := fmt.Sprintf("%s", columns)
+			seen = seen || strings.Contains(all, a.ID)
+			for _, secret := range []string{a.CitizenID, a.Phone} {
+				if strings.Contains(all, secret) {
+					t.Errorf("the store holds %s in the clear", secret)
+				}
+			}
+			return nil
+		}, `SELECT * FROM person`)
+	})
+	if err != nil || !seen {
+		t.Errorf("the people were not read: %v", err)
 	}
 	// Another key finds nobody by what is sealed, and opens nothing.
 	s, err := gm.NewSealer(make([]byte, 48))
@@ -115,7 +115,7 @@ func TestFindPerson(t *testing.T) {
 }
 
 func TestTimeline(t *testing.T) {
-	ctx, d, r, _ := open(t)
+	ctx, d, r := open(t)
 	p := Person{Name: "甲", CitizenID: "990100198503120014"}
 	err := d.Update(ctx, func(tx *db.Tx) error {
 		if err := r.Add(ctx, tx, &p); err != nil {
@@ -239,3 +239,5 @@ func TestArrearsMonths(t *testing.T) {
 		}
 	}
 }
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestPeriods(t *testing.T) {
-	ctx, d, r, _ := open(t)
+	ctx, d, r := open(t)
 	p := Person{Name: "甲", CitizenID: "990100198503120014"}
 	err := d.Update(ctx, func(tx *db.Tx) error {
 		if err := r.Add(ctx, tx, &p); err != nil {

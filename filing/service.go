@@ -64,6 +64,9 @@ type Declaration struct {
 func (s *Service) Declare(ctx context.Context, tx *db.Tx, q Declaration) (*Application, error) {
 	a := &Application{Person: q.Person, Provider: q.Provider, From: q.From, To: q.To, Details: q.Details}
 	f := &Facts{Today: s.today()}
+	if err := s.care.Expect(ctx, tx, "", q.Person, true); err != nil {
+		return nil, err
+	}
 	if err := s.complete(ctx, tx, a, f, q.Scheme); err != nil {
 		return nil, err
 	}
@@ -242,11 +245,19 @@ func span(from, to civil.Date) string {
 // Decide decides on an application that was left to an officer.
 func (s *Service) Decide(ctx context.Context, tx *db.Tx, id string, d Decision, actor string) (*Application, error) {
 	a, ok, err := s.Get(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, &Error{"id", id, "没有这个备案"}
+	}
+	if err := s.care.Expect(ctx, tx, "", a.Person, true); err != nil {
+		return nil, err
+	}
+	a, _, err = s.Get(ctx, tx, id) // as it stands now that nobody else decides
 	switch {
 	case err != nil:
 		return nil, err
-	case !ok:
-		return nil, &Error{"id", id, "没有这个备案"}
 	case a.State != Submitted:
 		return nil, &Error{"id", id, "这个备案" + a.State.Title() + "，不再审核"}
 	}
@@ -316,6 +327,9 @@ type WithdrawRequest struct {
 // Withdraw withdraws an application. Its effect ends today: it holds up to
 // yesterday. It is refused where care was settled on the strength of it.
 func (s *Service) Withdraw(ctx context.Context, tx *db.Tx, q WithdrawRequest) error {
+	if err := s.care.Expect(ctx, tx, "", q.Person, true); err != nil {
+		return err
+	}
 	a, ok, err := s.Get(ctx, tx, q.ID)
 	if err != nil {
 		return err
@@ -406,7 +420,7 @@ func (s *Service) step(ctx context.Context, tx *db.Tx, a *Application, to State,
 		a.ID, len(a.Steps), string(to), at.In(zone).Format(clock), actor, note); err != nil {
 		return err
 	}
-	return audit.Append(ctx, tx, audit.Record{At: at, Actor: actor, Action: "filing." + string(to), Subject: a.ID, Details: map[string]string{"kind": string(a.Kind())}})
+	return audit.Append(ctx, tx, audit.Record{At: at, Actor: actor, Chain: audit.OfPerson(a.Person), Action: "filing." + string(to), Subject: a.ID, Details: map[string]string{"kind": string(a.Kind())}})
 }
 
 // Filter chooses applications; what is left out chooses all.

@@ -11,8 +11,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/money"
 )
@@ -35,7 +37,7 @@ type Entry struct {
 var ErrUnbalanced = errors.New("the postings do not sum to zero")
 
 // PersonAccount is the ledger account of a person's personal account (个人账户).
-func PersonAccount(person string) string { return "acct:" + person }
+func PersonAccount(person string) string { return personal + person }
 
 // FundAccount is the ledger account of a region's fund.
 func FundAccount(region, fund string) string { return "fund:" + region + ":" + fund }
@@ -52,52 +54,124 @@ func OwnPayment(person string) string { return "own:" + person }
 // Opening is where balances taken over from before Anji come from.
 func Opening(region string) string { return "opening:" + region }
 
-// Post writes an entry and moves the balances, in the caller's transaction.
-// Postings of zero are left out. The error is ErrUnbalanced if they do not
-// sum to zero.
+// kept reports whether the balance of an account is kept: those of people are,
+// since nobody but the person's own transactions touch them. The others move
+// with every settlement; to keep theirs would make all settlements wait for
+// each other, so they are summed from the last closed month on.
+func kept(account string) bool { return strings.HasPrefix(account, personal) }
+
+const personal = "acct:"
+
+// ErrClosed says that an entry is of a day whose month is closed.
+var ErrClosed = errors.New("the month is closed")
+
+// timeLayout is how times of entries are kept: in UTC, sorted as texts.
+const timeLayout = "2006-01-02T15:04:05.000000000Z"
+
+// zone is the one time of the country: it says on which day an entry is.
+var zone = time.FixedZone("CST", 8*60*60)
+
+type closedKey struct{}
+
+// closed is the last day of the last closed month.
+type closed struct {
+	last civil.Date
+	mark int
+}
+
+// Expect makes ready to post: it reads what Post needs together with what else
+// the transaction reads.
+func Expect(ctx context.Context, tx *db.Tx) error {
+	c := &closed{mark: tx.Mark()}
+	tx.Keep(closedKey{}, c)
+	return tx.Later(ctx, func(rows *db.Rows) error { return rows.Scan(&c.last) }, `SELECT COALESCE(MAX(last_day), 0) FROM month_closed`)
+}
+
+// Post writes an entry, in the caller's transaction. Postings of zero are left
+// out. The error is ErrUnbalanced if they do not sum to zero, ErrClosed if the
+// month of the entry is closed.
 func Post(ctx context.Context, tx *db.Tx, e Entry) error {
 	var debit, credit money.Fen
-	postings := e.Postings[:0:0]
+	n := 0
 	for _, p := range e.Postings {
 		debit += max(p.Amount, 0)
 		credit -= min(p.Amount, 0)
 		if p.Amount != 0 {
-			postings = append(postings, p)
+			n++
 		}
 	}
 	if debit != credit {
 		return fmt.Errorf("%s %s: %w: %s is left", e.Kind, e.Ref, ErrUnbalanced, debit-credit)
 	}
-	if len(postings) == 0 {
+	if n == 0 {
 		return nil
 	}
-	var id int64
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(id), 0) + 1 FROM entry`).Scan(&id); err != nil {
-		return err
-	}
-	if err := tx.Exec(ctx, `INSERT INTO entry (id, at, kind, ref, debit, credit) VALUES (?, ?, ?, ?, ?, ?)`,
-		id, e.At.UTC().Format(time.RFC3339Nano), e.Kind, e.Ref, int64(debit), int64(credit)); err != nil {
-		return err
-	}
-	for n, p := range postings {
-		if err := tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET balance = account.balance + excluded.balance`, p.Account, int64(p.Amount)); err != nil {
+	day := civil.Of(e.At.In(zone))
+	months, ok := tx.Kept(closedKey{}).(*closed)
+	if !ok {
+		if err := Expect(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.Exec(ctx, `INSERT INTO posting (entry, n, account, amount) VALUES (?, ?, ?, ?)`, id, n, p.Account, int64(p.Amount)); err != nil {
-			return err
+		months = tx.Kept(closedKey{}).(*closed)
+	}
+	if err := tx.Await(ctx, months.mark); err != nil {
+		return err
+	}
+	if day <= months.last {
+		return fmt.Errorf("%s %s of %s: %w up to %s", e.Kind, e.Ref, day, ErrClosed, months.last)
+	}
+	id := db.NextID()
+	if err := tx.Exec(ctx, `INSERT INTO entry (id, at, day, kind, ref, debit, credit) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		id, e.At.UTC().Format(timeLayout), int(day), e.Kind, e.Ref, int64(debit), int64(credit)); err != nil {
+		return err
+	}
+	rows := make([][]any, 0, n)
+	for _, p := range e.Postings {
+		if p.Amount == 0 {
+			continue
+		}
+		rows = append(rows, []any{id, len(rows), p.Account, int(day), int64(p.Amount)})
+		if kept(p.Account) {
+			if err := tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET balance = account.balance + excluded.balance`, p.Account, int64(p.Amount)); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return tx.Insert(ctx, "posting (entry, n, account, day, amount)", rows)
 }
 
 // Balance is the balance of an account; 0 if nothing was ever posted to it.
 func Balance(ctx context.Context, tx *db.Tx, account string) (money.Fen, error) {
-	var v int64
+	var v money.Fen
+	if !kept(account) {
+		return balanceAt(ctx, tx, account, lastDay)
+	}
 	err := tx.QueryRow(ctx, `SELECT balance FROM account WHERE id = ?`, account).Scan(&v)
 	if db.IsNotFound(err) {
 		return 0, nil
 	}
-	return money.Fen(v), err
+	return v, err
+}
+
+// LaterPersonal reads the balance of a person's account (个人账户余额) together
+// with what else the transaction reads.
+func LaterPersonal(ctx context.Context, tx *db.Tx, balance *money.Fen, person string) error {
+	return tx.Later(ctx, func(rows *db.Rows) error { return rows.Scan(balance) }, `SELECT balance FROM account WHERE id = ?`, PersonAccount(person))
+}
+
+// lastDay is after all days.
+const lastDay civil.Date = 99991231
+
+// balanceAt is the balance of an account at the end of a day.
+func balanceAt(ctx context.Context, tx *db.Tx, account string, day civil.Date) (money.Fen, error) {
+	var from civil.Date
+	var balance, since money.Fen
+	err := tx.QueryRow(ctx, `SELECT last_day, balance FROM month_end WHERE account = ? AND last_day <= ? ORDER BY last_day DESC LIMIT 1`, account, int(day)).Scan(&from, &balance)
+	if err != nil && !db.IsNotFound(err) {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, `SELECT COALESCE(SUM(amount), 0) FROM posting WHERE account = ? AND day > ? AND day <= ?`, account, int(from), int(day)).Scan(&since)
+	return balance + since, err
 }
 
 // Movement is one posting of an account's statement, with the balance after it.
@@ -110,11 +184,31 @@ type Movement struct {
 	Balance money.Fen
 }
 
-// Statement lists the postings of an account, oldest first.
-func Statement(ctx context.Context, tx *db.Tx, account string) ([]Movement, error) {
-	var out []Movement
-	var balance money.Fen
-	err := tx.Each(ctx, func(rows *db.Rows) error {
+// A Period is the days from From to To, both included; To 0 is open.
+type Period struct{ From, To civil.Date }
+
+// Account is a statement of an account (账户明细) over a period.
+type Account struct {
+	Name      string
+	Opening   money.Fen // before the first movement
+	Movements []Movement
+	Closing   money.Fen // after the last
+}
+
+// Statement lists the postings of an account in a period, oldest first.
+func Statement(ctx context.Context, tx *db.Tx, account string, p Period) (Account, error) {
+	out := Account{Name: account}
+	if p.To == 0 {
+		p.To = lastDay
+	}
+	var err error
+	if p.From > 0 {
+		if out.Opening, err = balanceAt(ctx, tx, account, p.From.AddDays(-1)); err != nil {
+			return out, err
+		}
+	}
+	balance := out.Opening
+	err = tx.Each(ctx, func(rows *db.Rows) error {
 		var m Movement
 		var at string
 		if err := rows.Scan(&m.Entry, &at, &m.Kind, &m.Ref, &m.Amount); err != nil {
@@ -126,42 +220,10 @@ func Statement(ctx context.Context, tx *db.Tx, account string) ([]Movement, erro
 		}
 		balance += m.Amount
 		m.Balance = balance
-		out = append(out, m)
+		out.Movements = append(out.Movements, m)
 		return nil
-	}, `SELECT e.id, e.at, e.kind, e.ref, p.amount FROM posting p JOIN entry e ON e.id = p.entry WHERE p.account = ? ORDER BY e.id, p.n`, account)
+	}, `SELECT e.id, e.at, e.kind, e.ref, p.amount FROM posting p JOIN entry e ON e.id = p.entry
+		WHERE p.account = ? AND p.day >= ? AND p.day <= ? ORDER BY p.day, e.id, p.n`, account, int(p.From), int(p.To))
+	out.Closing = balance
 	return out, err
-}
-
-// Verify proves that every entry balances and holds what it says it moves, and
-// that every balance is the sum of its postings; it names the first that does
-// not. That all balances sum to zero follows.
-func Verify(ctx context.Context, tx *db.Tx) error {
-	var id string
-	var got, want int64
-	err := tx.QueryRow(ctx, `SELECT entry, SUM(amount) FROM posting GROUP BY entry HAVING SUM(amount) <> 0 ORDER BY entry LIMIT 1`).Scan(&id, &got)
-	if err == nil {
-		return fmt.Errorf("ledger: entry %s does not balance: %s is left", id, money.Fen(got))
-	}
-	if !db.IsNotFound(err) {
-		return err
-	}
-	err = tx.QueryRow(ctx, `SELECT e.id, e.debit, COALESCE(p.total, 0) FROM entry e
-		LEFT JOIN (SELECT entry, SUM(amount) AS total FROM posting WHERE amount > 0 GROUP BY entry) p ON p.entry = e.id
-		WHERE e.debit <> COALESCE(p.total, 0) ORDER BY e.id LIMIT 1`).Scan(&id, &got, &want)
-	if err == nil {
-		return fmt.Errorf("ledger: entry %s says that it moves %s, its postings move %s", id, money.Fen(got), money.Fen(want))
-	}
-	if !db.IsNotFound(err) {
-		return err
-	}
-	err = tx.QueryRow(ctx, `SELECT a.id, a.balance, COALESCE(p.total, 0) FROM account a
-		LEFT JOIN (SELECT account, SUM(amount) AS total FROM posting GROUP BY account) p ON p.account = a.id
-		WHERE a.balance <> COALESCE(p.total, 0) ORDER BY a.id LIMIT 1`).Scan(&id, &got, &want)
-	if err == nil {
-		return fmt.Errorf("ledger: the balance of %s is %s, its postings sum to %s", id, money.Fen(got), money.Fen(want))
-	}
-	if db.IsNotFound(err) {
-		return nil
-	}
-	return err
 }

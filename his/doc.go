@@ -12,6 +12,7 @@
 //	spec/transactions.tsv  the transactions: number and name
 //	spec/fields.tsv        every node and field: type, length, dictionary, required
 //	spec/dictionaries.tsv  every code with its meaning
+//	spec/columns.tsv       every column of the catalogue files
 //
 // Decoding, validation, replies and documentation all come from these tables
 // (Spec), so that they cannot disagree. To offer one more transaction, write
@@ -20,7 +21,7 @@
 // # What it promises
 //
 //   - Strict in JSON, liberal in form. Repeated names, invalid UTF-8, trailing
-//     data, more than 32 levels or 4 MiB are refused. Numbers as texts, texts as
+//     data, more than 32 levels or 4 MiB (without an uploaded file) are refused. Numbers as texts, texts as
 //     numbers, the word null, codes with a missing or extra leading zero, one
 //     row without its list, unknown fields, and any msgid of 1 to 64
 //     characters are accepted; where a value was changed, warn_msg says so.
@@ -31,6 +32,10 @@
 //     again gets the same bytes, another message under the same msgid is
 //     refused. A refused message leaves nothing behind, so it can be corrected
 //     and sent again.
+//   - Files are streams. What 9101 brings is lifted out of its JSON while it is
+//     received (upload.go), and 9102 answers piece by piece, without a
+//     transaction that waits for the client. A catalogue file (download.go) is
+//     made once for each pair of versions.
 //   - Every reply keeps the identities of the amounts, to the fen.
 //   - It never panics out: a fault of ours is answered with infcode -1 and a
 //     reference number that is also in the log.

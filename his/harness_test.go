@@ -9,14 +9,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/anji-platform/anji/civil"
-	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/gm"
@@ -47,11 +46,7 @@ func newPlatform(t testing.TB) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	database, err := db.Open(ctx, filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = database.Close() })
+	database := dbtest.Open(t)
 	sealer, err := gm.NewSealer(bytes.Repeat([]byte{7}, 48))
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +70,12 @@ func newPlatform(t testing.TB) *platform {
 	p.http = httptest.NewServer(mux)
 	t.Cleanup(p.http.Close)
 	return p
+}
+
+// answer does what a message without a file asks.
+func (s *Server) answer(ctx context.Context, body []byte, number string, st *stamp) []byte {
+	reply, _ := s.do(ctx, body, nil, number, st)
+	return reply
 }
 
 // A desk is an operator at a provider's system.
@@ -322,3 +323,5 @@ func stayBill(person, citizenID, visit, insutype, total, discharged, amounts str
 	return fmt.Sprintf(`{"data":{"psn_no":%q,"mdtrt_cert_type":"02","mdtrt_cert_no":%q,"medfee_sumamt":%s,"psn_setlway":"01","mdtrt_id":%q,"acct_used_flag":"1","insutype":%q,"mid_setl_flag":"0","dscgTime":%q,%s}}`,
 		person, citizenID, total, visit, insutype, discharged, amounts)
 }
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -16,7 +16,7 @@ import (
 
 // knownProvider refuses a provider that is not registered, and a care region
 // that is not the provider's.
-func (s *Server) knownProvider(ctx context.Context, tx *db.Tx, r *request) error {
+func knownProvider(ctx context.Context, tx *db.Tx, r *request) error {
 	p, ok, err := provider.Get(ctx, tx, r.provider)
 	if err != nil {
 		return err

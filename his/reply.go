@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/anji-platform/anji/exchange"
 	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/money"
 )
@@ -23,6 +24,9 @@ func refuse(format string, args ...any) error {
 type answer struct {
 	t    *Transaction
 	rows map[string][]*line
+	// file, in a transaction that only reads, is answered in place of the
+	// envelope: its bytes are the whole answer.
+	file *exchange.File
 }
 
 // A line is one row of an output node.

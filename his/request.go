@@ -26,6 +26,7 @@ type request struct {
 	digest   [sm3.Size]byte // of what is asked, not of how it was sent
 	received time.Time
 	warnings []string
+	file     *upload // what stood in 9101's field in, or nil
 }
 
 // one returns the row of a node that has one. The checker has seen that a

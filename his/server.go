@@ -11,14 +11,17 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
+	"github.com/anji-platform/anji/exchange"
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/gm"
+	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
 )
 
@@ -48,6 +51,9 @@ type Server struct {
 	offered map[string]operation
 	filings *filing.Service
 	serial  func() uint64 // the serial of a reply, of ten digits
+	files   *exchange.Store
+	staff   *provider.Directory
+	large   chan struct{} // a place for every large file that is being received
 }
 
 // A handler does one transaction: it reads the request's records, calls the
@@ -67,23 +73,23 @@ func New(c Config) *Server {
 		panic("his: " + err.Error()) // the tables are part of the program, and tested
 	}
 	return &Server{
-		Config: c, spec: spec, offered: offered,
+		Config: c, spec: spec, offered: offered, serial: func() uint64 { return rand.Uint64N(1e10) },
 		filings: filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
-		serial:  func() uint64 { return rand.Uint64N(1e10) },
+		files:   exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
 	}
 }
 
 // An operation is a transaction that this server does.
 type operation struct {
 	do handler
-	// reads says that it writes nothing: it runs over one state of the store,
+	// reads says that it changes nothing: it runs over one state of the store,
 	// and its reply is made anew each time.
 	reads bool
 }
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, filings, benefits)
+var offered = together(core, catalogues, filings, benefits)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {
@@ -121,7 +127,11 @@ func (s *Server) Spec() *Spec { return s.spec }
 // status 200 with infcode; other statuses are for misuse of the transport.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	st := &stamp{received: s.Now(), serial: s.serial()}
-	status, reply := s.serve(req, st)
+	status, reply, file := s.serve(req, st)
+	if file != nil {
+		s.attach(req.Context(), w, file, st)
+		return
+	}
 	if status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", http.MethodPost)
 	}
@@ -134,27 +144,52 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	_, _ = w.Write(reply) // a client that went away asks again with the same msgid
 }
 
-func (s *Server) serve(req *http.Request, st *stamp) (int, []byte) {
+// attach answers with a file. Once its head is sent, a failure can only break
+// the connection off, so that the client does not take a part for the whole.
+func (s *Server) attach(ctx context.Context, w http.ResponseWriter, f *exchange.File, st *stamp) {
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}))
+	h.Set("Content-Length", strconv.FormatInt(f.Size, 10))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if _, err := io.Copy(w, s.files.Open(ctx, *f, s.DB.View)); err != nil {
+		if ctx.Err() == nil {
+			s.Log.Error("his: a file was not sent whole", "reference", st.id(), "error", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (s *Server) serve(req *http.Request, st *stamp) (int, []byte, *exchange.File) {
+	failed := func(status int, err error) (int, []byte, *exchange.File) { return status, s.failure(st, err), nil }
 	number, ok := addressNumber(req.URL.Path)
 	switch {
 	case !ok:
-		return http.StatusNotFound, s.failure(st, refuse("地址应为 /his 或 /his/交易编号"))
+		return failed(http.StatusNotFound, refuse("地址应为 /his 或 /his/交易编号"))
 	case req.Method != http.MethodPost:
-		return http.StatusMethodNotAllowed, s.failure(st, refuse("请用 POST 方法调用"))
+		return failed(http.StatusMethodNotAllowed, refuse("请用 POST 方法调用"))
 	case !acceptable(req.Header.Get("Content-Type")):
-		return http.StatusUnsupportedMediaType, s.failure(st, refuse("Content-Type 应为 application/json 或 text/plain，编码 UTF-8"))
+		return failed(http.StatusUnsupportedMediaType, refuse("Content-Type 应为 application/json 或 text/plain，编码 UTF-8"))
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, req.Body, maxBody))
+	body, file, err := s.receive(req.Body)
+	defer file.release()
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return http.StatusRequestEntityTooLarge, s.failure(st, refuse("报文超过 %d 字节，请分批上传", int64(maxBody)))
+		var r *refusal
+		switch {
+		case errors.Is(err, errLarge):
+			return failed(http.StatusRequestEntityTooLarge, refuse("报文超过 %d 字节，请分批上传", int64(maxBody)))
+		case errors.Is(err, exchange.ErrTooLarge):
+			return failed(http.StatusRequestEntityTooLarge, refuse("文件超过 %d 字节，请拆分后上传", int64(exchange.MaxSize)))
+		case errors.As(err, &r):
+			return failed(http.StatusOK, r)
 		}
-		return http.StatusBadRequest, s.failure(st, refuse("报文没有收全"))
+		return failed(http.StatusBadRequest, refuse("报文没有收全"))
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), timeout)
 	defer cancel()
-	return http.StatusOK, s.answer(ctx, body, number, st)
+	reply, attached := s.do(ctx, body, file, number, st)
+	return http.StatusOK, reply, attached
 }
 
 // addressNumber is the transaction number after /his, "" for none.
@@ -185,61 +220,58 @@ func acceptable(contentType string) bool {
 	return media == "application/json" || media == "text/plain" || media == "text/json"
 }
 
-// answer does what a message asks and gives the whole reply. It does not
-// panic.
-func (s *Server) answer(ctx context.Context, body []byte, number string, st *stamp) (reply []byte) {
-	var r *request
+// do does what a message asks and gives the whole reply, or the file that is
+// the answer. It does not panic.
+func (s *Server) do(ctx context.Context, body []byte, file *upload, number string, st *stamp) (reply []byte, attached *exchange.File) {
 	defer func() {
 		if p := recover(); p != nil {
-			reply = s.failure(st, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			reply, attached = s.failure(st, fmt.Errorf("panic: %v\n%s", p, debug.Stack())), nil
 		}
 	}()
 	r, err := s.read(body, number)
-	st.region = r.care
+	st.region, r.file = r.care, file
 	if err == nil {
-		reply, err = s.transact(ctx, r, st)
+		reply, attached, err = s.transact(ctx, r, st)
 	}
 	if err != nil {
-		return s.failure(st, err)
+		return s.failure(st, err), nil
 	}
-	return reply
+	return reply, attached
 }
 
 // transact does a request once: the reply is remembered in the transaction
 // that did the work, and given again to the same request. What only reads is
 // answered afresh.
-func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []byte, err error) {
+func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []byte, attached *exchange.File, err error) {
 	op := s.offered[base(r.spec.Number)]
-	if op.reads {
-		err = s.DB.View(ctx, func(tx *db.Tx) error {
-			if err := s.admitted(ctx, tx, r); err != nil {
-				return err
-			}
-			a := &answer{t: r.spec}
-			if err := op.do(s, ctx, tx, r, a); err != nil {
-				return err
-			}
-			st.replied = s.Now()
-			reply = st.success(r.warnings, a)
-			return nil
-		})
-		return reply, err
+	run := s.DB.View
+	if !op.reads {
+		// The work begins by looking whether it was done.
+		ctx, run = db.Repeatable(ctx), s.DB.Update
 	}
-	key := r.provider + " " + r.msgid
-	err = s.DB.Update(ctx, func(tx *db.Tx) error {
-		digest, sealed, known, err := tx.Recall(ctx, scope, key)
-		if err != nil {
+	err = run(ctx, func(tx *db.Tx) error {
+		r := r.again() // the store may run this twice
+		key := r.provider + " " + r.msgid
+		var before db.Reply
+		var sender standing
+		var err error
+		if !op.reads {
+			// Twins of a request wait for each other.
+			err = errors.Join(tx.Lock(ctx, scope+" "+key), tx.LaterRecall(ctx, &before, scope, key))
+		}
+		visit, person := r.about()
+		if err = errors.Join(err, sender.expect(ctx, tx, r), s.Settlement.Expect(ctx, tx, visit, person, !op.reads), tx.Flush(ctx)); err != nil {
 			return err
 		}
-		if known {
-			if !bytes.Equal(digest, r.digest[:]) {
+		if before.Digest != nil {
+			if !bytes.Equal(before.Digest, r.digest[:]) {
 				return refuse("msgid“%s”已用于另一笔内容不同的请求；新请求请用新的 msgid，重发请保持原内容", clip(r.msgid, 64))
 			}
-			plain, err := s.Sealer.Open(scope, sealed)
+			plain, err := s.Sealer.Open(scope, before.Body)
 			reply = []byte(plain)
 			return err
 		}
-		if err := s.admitted(ctx, tx, r); err != nil {
+		if err := sender.check(ctx, tx, r); err != nil {
 			return err
 		}
 		a := &answer{t: r.spec}
@@ -248,9 +280,31 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		}
 		st.replied = s.Now()
 		reply = st.success(r.warnings, a)
+		if op.reads {
+			attached = a.file
+			return nil
+		}
 		return tx.Remember(ctx, scope, key, r.digest[:], s.Sealer.Seal(scope, string(reply)))
 	})
-	return reply, err
+	return reply, attached, err
+}
+
+// again is the request as it was before anything was done about it.
+func (r *request) again() *request {
+	c := *r
+	c.warnings = slices.Clone(r.warnings)
+	return &c
+}
+
+// about is the visit and the person that a request names first, "" where it
+// names none: they are read together with what every request needs.
+func (r *request) about() (visit, person string) {
+	for _, n := range r.spec.Input {
+		if rows := r.input[n.Name]; len(rows) > 0 && !n.Nested {
+			return rows[0].optional("mdtrt_id"), rows[0].optional("psn_no")
+		}
+	}
+	return "", ""
 }
 
 // failure is the reply to a message that was not done. What is no refusal is

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/provider"
 )
 
 // today is the day of the request in the country's time.
@@ -35,7 +37,11 @@ func (s *Server) signIn(ctx context.Context, tx *db.Tx, r *request, a *answer) e
 // signOut is 9002: the end of a sign-in of the same day (签退).
 func (s *Server) signOut(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
 	in := r.one("signOut")
-	if err := signedIn(ctx, tx, r, in.text("sign_no")); err != nil {
+	var known standing
+	if err := errors.Join(known.read(ctx, tx, r, in.text("sign_no")), tx.Flush(ctx)); err != nil {
+		return err
+	}
+	if err := known.signedIn(r, in.text("sign_no")); err != nil {
 		return err
 	}
 	n, err := tx.ExecCount(ctx, `UPDATE sign_in SET ended = 1 WHERE sign_no = ? AND operator = ?`, in.text("sign_no"), in.text("opter_no"))
@@ -51,30 +57,62 @@ func (s *Server) signOut(ctx context.Context, tx *db.Tx, r *request, a *answer) 
 	return nil
 }
 
+// A standing is what the store holds on the sender of a request.
+type standing struct{ signs []signIn }
+
+// A signIn is one sign-in of an operator.
+type signIn struct {
+	day   civil.Date
+	ended bool
+}
+
+// expect reads what check needs, together with what else is read.
+func (a *standing) expect(ctx context.Context, tx *db.Tx, r *request) error {
+	if err := provider.Expect(ctx, tx, r.provider); err != nil {
+		return err
+	}
+	switch base(r.spec.Number) {
+	case "9001", "9002":
+		return nil
+	}
+	return a.read(ctx, tx, r, r.signNo)
+}
+
+// read reads the sign-in of the number or, without one, whether the operator
+// signed in today.
+func (a *standing) read(ctx context.Context, tx *db.Tx, r *request, signNo string) error {
+	a.signs = nil
+	scan := func(rows *db.Rows) error {
+		var s signIn
+		err := rows.Scan(&s.day, &s.ended)
+		a.signs = append(a.signs, s)
+		return err
+	}
+	if signNo != "" {
+		return tx.Later(ctx, scan, `SELECT day, ended FROM sign_in WHERE sign_no = ? AND provider = ?`, signNo, r.provider)
+	}
+	return tx.Later(ctx, scan, `SELECT day, ended FROM sign_in WHERE provider = ? AND operator = ? AND day = ? AND ended = 0 LIMIT 1`, r.provider, r.operator, int(r.today()))
+}
+
 // signedIn refuses a sign-in number that this provider did not get today, or
 // that has ended.
-func signedIn(ctx context.Context, tx *db.Tx, r *request, signNo string) error {
-	var day civil.Date
-	var ended bool
-	err := tx.QueryRow(ctx, `SELECT day, ended FROM sign_in WHERE sign_no = ? AND provider = ?`, signNo, r.provider).Scan(&day, &ended)
+func (a *standing) signedIn(r *request, signNo string) error {
 	switch {
-	case db.IsNotFound(err):
+	case len(a.signs) == 0:
 		return refuse("签到编号 sign_no“%s”不是本机构的签到编号，请先调用 9001 签到", clip(signNo, 30))
-	case err != nil:
-		return err
-	case ended:
+	case a.signs[0].ended:
 		return refuse("签到编号 sign_no“%s”已签退，请重新调用 9001 签到", signNo)
-	case day != r.today():
-		return refuse("签到编号 sign_no“%s”是 %s 的，当日有效，请重新调用 9001 签到", signNo, day)
+	case a.signs[0].day != r.today():
+		return refuse("签到编号 sign_no“%s”是 %s 的，当日有效，请重新调用 9001 签到", signNo, a.signs[0].day)
 	}
 	return nil
 }
 
-// admitted refuses a request whose sender may not ask: an unknown provider,
+// check refuses a request whose sender may not ask: an unknown provider,
 // another region than the provider's, or no sign-in. Without a sign-in number
 // the operator must have signed in today.
-func (s *Server) admitted(ctx context.Context, tx *db.Tx, r *request) error {
-	if err := s.knownProvider(ctx, tx, r); err != nil {
+func (a *standing) check(ctx context.Context, tx *db.Tx, r *request) error {
+	if err := knownProvider(ctx, tx, r); err != nil {
 		return err
 	}
 	switch base(r.spec.Number) {
@@ -82,13 +120,10 @@ func (s *Server) admitted(ctx context.Context, tx *db.Tx, r *request) error {
 		return nil
 	}
 	if r.signNo != "" {
-		return signedIn(ctx, tx, r, r.signNo)
+		return a.signedIn(r, r.signNo)
 	}
-	var n int
-	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM sign_in WHERE provider = ? AND operator = ? AND day = ? AND ended = 0`,
-		r.provider, r.operator, int(r.today())).Scan(&n)
-	if err == nil && n == 0 {
-		err = refuse("操作员 opter“%s”今日尚未签到，请先调用 9001 签到", clip(r.operator, 30))
+	if len(a.signs) == 0 {
+		return refuse("操作员 opter“%s”今日尚未签到，请先调用 9001 签到", clip(r.operator, 30))
 	}
-	return err
+	return nil
 }

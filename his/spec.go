@@ -31,6 +31,14 @@ type Transaction struct {
 	Note   string
 	Input  []*Node
 	Output []*Node
+	// Columns of the file that the transaction makes, if it makes one.
+	Columns []Column
+}
+
+// Column is one column of a file for download (目录下载文件列).
+type Column struct {
+	Title string
+	Of    string // what of an entry it holds; "": the entry's detail of the title
 }
 
 // Node is a named object, or a list of rows, in a transaction's input or
@@ -147,6 +155,9 @@ func LoadSpec() (*Spec, error) {
 	if err := eachRow("spec/fields.tsv", 12, s.addField); err != nil {
 		return nil, err
 	}
+	if err := eachRow("spec/columns.tsv", 4, s.addColumn); err != nil {
+		return nil, err
+	}
 	for _, t := range s.Transactions {
 		if of := fieldsOf[t.Number]; of != "" {
 			like := s.transactions[of]
@@ -204,6 +215,18 @@ func (s *Spec) addCode(c []string) error {
 	} else {
 		d.padded[bare] = c[2]
 	}
+	return nil
+}
+
+func (s *Spec) addColumn(c []string) error {
+	t := s.transactions[c[0]]
+	if t == nil {
+		return fmt.Errorf("no transaction %s", c[0])
+	}
+	if c[1] != strconv.Itoa(len(t.Columns)+1) {
+		return fmt.Errorf("column %s of %s: want %d", c[1], c[0], len(t.Columns)+1)
+	}
+	t.Columns = append(t.Columns, Column{Title: c[2], Of: c[3]})
 	return nil
 }
 

@@ -122,6 +122,29 @@ func TestTermsAreCodes(t *testing.T) {
 	for _, code := range itemLevels {
 		has("chrgitm_lv", code)
 	}
+	for _, code := range listTypes {
+		has("list_type", code)
+	}
+	for _, code := range ceilingLevels {
+		has("hilist_lmtpric_type", code)
+	}
+	for _, code := range firstPayClasses {
+		has("selfpay_prop_psn_type", code)
+	}
+	for _, code := range providerTypes {
+		has("fixmedins_type", code)
+	}
+	for _, code := range hospitalLevels {
+		has("hosp_lv", code)
+	}
+	for _, code := range staffTypes {
+		has("medins_psn_type", code)
+	}
+	for name, code := range constants {
+		if s.Dictionary(name) != nil {
+			has(name, code)
+		}
+	}
 	for _, code := range []string{ownAccountFund, familyAccountFund, hospitalFund} {
 		has("fund_pay_type", code)
 	}

@@ -158,10 +158,14 @@ func (c *checker) input(nodes []*Node, in *value) map[string][]record {
 			v = in.getFold(n.Name)
 		}
 		if v.empty() {
-			// The first node carries what the transaction is about; the
-			// others may be left out.
-			if i == 0 {
+			// The first node carries what the transaction is about, if it asks
+			// for anything; the others may be left out.
+			switch {
+			case i > 0:
+			case slices.ContainsFunc(n.Fields, func(f *Field) bool { return f.Required }):
 				c.fault(faultMissing, "缺少节点 input.%s", n.Name)
+			default:
+				out[n.Name] = []record{c.row(n, &value{kind: '{'}, 0)}
 			}
 			continue
 		}

@@ -17,21 +17,57 @@ type Provider struct {
 	Kind       policy.ProviderKind
 	Designated bool // has an agreement (定点)
 	Private    bool
+	CreditCode string // 统一社会信用代码, may be ""
 }
+
+const columns = `SELECT code, name, region, level, kind, designated, private, credit_code FROM provider `
 
 // Get finds a provider; ok is false if there is none of that code.
 func Get(ctx context.Context, tx *db.Tx, code string) (p Provider, ok bool, err error) {
-	p.Code = code
-	err = tx.QueryRow(ctx, `SELECT name, region, level, kind, designated, private FROM provider WHERE code = ?`, code).
-		Scan(&p.Name, &p.Region, &p.Level, &p.Kind, &p.Designated, &p.Private)
-	if db.IsNotFound(err) {
-		return Provider{}, false, nil
+	found, ok := tx.Kept(key(code)).(*Provider)
+	if !ok {
+		if err := Expect(ctx, tx, code); err != nil {
+			return Provider{}, false, err
+		}
+		found = tx.Kept(key(code)).(*Provider)
 	}
-	return p, err == nil, err
+	if err := tx.Flush(ctx); err != nil {
+		return Provider{}, false, err
+	}
+	return *found, found.Code != "", nil
+}
+
+type key string
+
+// Expect makes ready for Get: it reads the provider together with what else
+// the transaction reads.
+func Expect(ctx context.Context, tx *db.Tx, code string) error {
+	p := &Provider{}
+	tx.Keep(key(code), p)
+	return tx.Later(ctx, func(rows *db.Rows) (err error) {
+		*p, err = scan(rows)
+		return err
+	}, columns+`WHERE code = ?`, code)
+}
+
+// Named finds the providers of a name, by code, at most limit.
+func Named(ctx context.Context, tx *db.Tx, name string, limit int) (all []Provider, err error) {
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		p, err := scan(rows)
+		all = append(all, p)
+		return err
+	}, columns+`WHERE name = ? ORDER BY code LIMIT ?`, name, limit)
+	return all, err
+}
+
+func scan(row interface{ Scan(...any) error }) (p Provider, err error) {
+	err = row.Scan(&p.Code, &p.Name, &p.Region, &p.Level, &p.Kind, &p.Designated, &p.Private, &p.CreditCode)
+	return p, err
 }
 
 // Add registers a provider.
 func Add(ctx context.Context, tx *db.Tx, p Provider) error {
-	return tx.Exec(ctx, `INSERT INTO provider (code, name, region, level, kind, designated, private) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		p.Code, p.Name, p.Region, p.Level, p.Kind, p.Designated, p.Private)
+	tx.Keep(key(p.Code), nil)
+	return tx.Exec(ctx, `INSERT INTO provider (code, name, region, level, kind, designated, private, credit_code) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.Code, p.Name, p.Region, p.Level, p.Kind, p.Designated, p.Private, p.CreditCode)
 }

@@ -2,26 +2,22 @@ package provider
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/policy"
 )
 
 func TestProviders(t *testing.T) {
 	ctx := context.Background()
-	d, err := db.Open(ctx, filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := dbtest.Open(t)
 	all := []Provider{
-		{Code: "H99010000101", Name: "甲医院", Region: "990100", Level: policy.Level3, Designated: true},
+		{Code: "H99010000101", Name: "甲医院", Region: "990100", Level: policy.Level3, Designated: true, CreditCode: "12990100100001019Y"},
 		{Code: "P99010000401", Name: "乙药房", Region: "990100", Kind: policy.Pharmacy, Designated: true, Private: true},
 		{Code: "H99010000501", Name: "丙诊所", Region: "990100", Level: policy.Level1},
 	}
-	err = d.Update(ctx, func(tx *db.Tx) error {
+	err := d.Update(ctx, func(tx *db.Tx) error {
 		for _, p := range all {
 			if err := Add(ctx, tx, p); err != nil {
 				return err
@@ -50,3 +46,5 @@ func TestProviders(t *testing.T) {
 		t.Error("one code is registered twice")
 	}
 }
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -27,6 +27,7 @@ import (
 // Config says what a server works with.
 type Config struct {
 	Data      string // folder of the database and its key
+	Database  string // location of the database (see db.Open); "" is a SQLite file in the folder
 	Policies  *policy.Store
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger
@@ -51,7 +52,10 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := db.Open(ctx, filepath.Join(c.Data, "anji.db"))
+	if c.Database == "" {
+		c.Database = filepath.Join(c.Data, "anji.db")
+	}
+	store, err := db.Open(ctx, c.Database)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
-	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/policy"
 )
 
@@ -49,42 +48,30 @@ func (s *Service) Entitlements(ctx context.Context, tx *db.Tx, q EntitlementRequ
 	} else if !ok {
 		return out, &Error{"person", q.Person, "没有这个人员编号"}
 	}
-	c := &st.Case
-	c.Date = day
-	if stay(q.Kind) {
-		c.Admitted = day
-	}
-	if err := s.snapshot(ctx, tx, st, SettleRequest{Discharged: day}); err != nil {
-		return out, err
-	}
-	pkg, err := s.store.At(c.Region, c.Date)
+	ask := SettleRequest{Discharged: day}
+	read, err := s.expect(ctx, tx, st, ask)
 	if err != nil {
-		return out, inputError(err)
-	}
-	if err := sums(ctx, tx, pkg, c, v); err != nil {
 		return out, err
 	}
-	if out.Funds, err = s.store.Entitled(c); err != nil {
+	if err := s.snapshot(st, ask, read); err != nil {
+		return out, err
+	}
+	read.fillSums(read.pkg, &st.Case)
+	if out.Funds, err = s.store.Entitled(&st.Case); err != nil {
 		return out, inputError(err)
 	}
 	// What would not get as far as a settlement as asked for is not due either.
 	reason := st.Note
 	var other *Error
-	if err := s.insuredIn(ctx, tx, q.Person, q.Scheme, day); errors.As(err, &other) {
+	if errors.As(insuredIn(read.spells, q.Scheme), &other) {
 		reason = other.Want
-	} else if err != nil {
-		return out, err
 	}
 	for i := range out.Funds {
 		if f := &out.Funds[i]; f.Due && reason != "" || other != nil {
 			*f = policy.Entitlement{Fund: f.Fund, Reason: reason}
 		}
 	}
-	spells, err := enrolment.Insurances(ctx, tx, q.Person, day)
-	if err != nil {
-		return out, err
-	}
-	for _, i := range spells {
+	for _, i := range read.spells {
 		if i.Scheme == q.Scheme {
 			out.From, out.To = max(i.From, i.BenefitsFrom), i.To
 			break

@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,6 +43,13 @@ type FeeResult struct {
 
 // AddFees records fee lines of a visit and says how each divides.
 func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fees []Fee, actor string) ([]FeeResult, error) {
+	seen, _, err := s.GetVisit(ctx, tx, visit) // to know whom to wait for
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Expect(ctx, tx, visit, seen.Person, true); err != nil {
+		return nil, err
+	}
 	v, err := s.openVisit(ctx, tx, visit, "", prov)
 	if err != nil {
 		return nil, err
@@ -50,38 +58,59 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 	if err != nil {
 		return nil, err
 	}
-	person, err := s.person(ctx, tx, v)
+	who, err := s.person(ctx, tx, v)
 	if err != nil {
 		return nil, err
 	}
-	var n int
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(n), 0) FROM fee WHERE visit = ?`, visit).Scan(&n); err != nil {
+	n := 0
+	known := map[string]bool{}
+	err = tx.Later(ctx, func(rows *db.Rows) error {
+		var serial string
+		var at int
+		err := rows.Scan(&serial, &at)
+		known[serial] = true
+		n = max(n, at)
+		return err
+	}, `SELECT serial, n FROM fee WHERE visit = ?`, visit)
+	if err == nil {
+		err = audit.Expect(ctx, tx, audit.OfPerson(v.Person))
+	}
+	for i := 0; i < len(fees) && err == nil; i++ {
+		err = catalogue.Expect(ctx, tx, care.Region, dayOf(fees[i].Time), fees[i].Item)
+	}
+	if err = errors.Join(err, tx.Flush(ctx)); err != nil {
 		return nil, err
 	}
 	out := make([]FeeResult, 0, len(fees))
+	rows := make([][]any, 0, len(fees))
 	for i, f := range fees {
-		r, err := s.price(ctx, tx, v, person, care, f)
+		if known[f.Serial] {
+			return nil, at(&Error{"serial", f.Serial, "本次就诊已有这个明细流水号"}, i)
+		}
+		known[f.Serial] = true
+		if f.Quantity < 0 && len(rows) > 0 { // it may take back one of these
+			if err := tx.Insert(ctx, feeColumns, rows); err != nil {
+				return nil, err
+			}
+			rows = rows[:0:0]
+		}
+		r, err := s.price(ctx, tx, v, who, care, f)
 		if err != nil {
 			return nil, at(err, i)
 		}
 		n++
-		var exists int
-		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM fee WHERE visit = ? AND serial = ?`, visit, f.Serial).Scan(&exists); err != nil {
-			return nil, err
-		}
-		if exists > 0 {
-			return nil, at(&Error{"serial", f.Serial, "本次就诊已有这个明细流水号"}, i)
-		}
-		if err := tx.Exec(ctx, `INSERT INTO fee (visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, settlement)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')`,
-			visit, f.Serial, n, f.Batch, f.Original, f.Item, f.ProviderItem, r.Catalogue.Name, int(dayOf(f.Time)), int64(f.Quantity), f.Price, int64(f.Amount),
-			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor); err != nil {
-			return nil, err
-		}
+		rows = append(rows, []any{visit, f.Serial, n, f.Batch, f.Original, f.Item, f.ProviderItem, r.Catalogue.Name, int(dayOf(f.Time)), int64(f.Quantity), f.Price, int64(f.Amount),
+			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor, ""})
 		out = append(out, r)
 	}
-	return out, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Action: "visit.fees", Subject: visit, Details: map[string]int{"lines": len(fees)}})
+	if err := tx.Insert(ctx, feeColumns, rows); err != nil {
+		return nil, err
+	}
+	return out, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Chain: audit.OfPerson(v.Person), Action: "visit.fees", Subject: visit, Details: map[string]int{"lines": len(fees)}})
 }
+
+// feeColumns are those of a fee line.
+const feeColumns = "fee (visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, settlement)"
 
 // at makes a line's error name the line, counted from 1.
 func at(err error, i int) error {
@@ -241,36 +270,43 @@ type netLine struct {
 	item     catalogue.Item
 }
 
-// netFees reads the unsettled lines of a visit, of one batch or of all, and
-// what they sum to. A line taken back counts with the line that it takes from,
-// whatever batch it came in. Lines taken back whole stay, with amount zero.
-func netFees(ctx context.Context, tx *db.Tx, visit, batch string) (lines []netLine, total money.Fen, err error) {
-	var all []netLine
-	index := map[string]int{}
-	err = tx.Each(ctx, func(rs *db.Rows) error {
-		var l netLine
-		var original string
-		if err := rs.Scan(&l.serial, &original, &l.batch, &l.Name, &l.Date, &l.quantity, &l.Amount, &l.Class, &l.FirstPay, &l.item.UnitCeiling); err != nil {
-			return err
-		}
-		if l.quantity > 0 {
-			l.serials = []string{l.serial}
-			index[l.serial] = len(all)
-			all = append(all, l)
-			return nil
-		}
-		i, ok := index[original]
-		if !ok {
-			return fmt.Errorf("fee %s of visit %s takes back %s, which is not there", l.serial, visit, original)
-		}
-		all[i].quantity += l.quantity
-		all[i].Amount += l.Amount
-		all[i].serials = append(all[i].serials, l.serial)
-		return nil
+// A feeRow is an unsettled fee line as it is stored.
+type feeRow struct {
+	netLine
+	original string
+}
+
+// laterFees reads the unsettled fee lines of a visit.
+func laterFees(ctx context.Context, tx *db.Tx, into *[]feeRow, visit string) error {
+	return tx.Later(ctx, func(rs *db.Rows) error {
+		var l feeRow
+		err := rs.Scan(&l.serial, &l.original, &l.batch, &l.Name, &l.Date, &l.quantity, &l.Amount, &l.Class, &l.FirstPay, &l.item.UnitCeiling)
+		*into = append(*into, l)
+		return err
 	}, `SELECT serial, original, batch, name, day, quantity, amount, class, first_pay, unit_ceiling FROM fee
 		WHERE visit = ? AND settlement = '' ORDER BY n`, visit)
-	if err != nil {
-		return nil, 0, err
+}
+
+// netFees are the unsettled lines of one batch or of all, and what they sum
+// to. A line taken back counts with the line that it takes from, whatever
+// batch it came in. Lines taken back whole stay, with amount zero.
+func (r *snapshot) netFees(batch string) (lines []netLine, total money.Fen, err error) {
+	all := make([]netLine, 0, len(r.fees))
+	index := make(map[string]int, len(r.fees))
+	for _, f := range r.fees {
+		if f.quantity > 0 {
+			f.serials = []string{f.serial}
+			index[f.serial] = len(all)
+			all = append(all, f.netLine)
+			continue
+		}
+		i, ok := index[f.original]
+		if !ok {
+			return nil, 0, fmt.Errorf("fee %s takes back %s, which is not there", f.serial, f.original)
+		}
+		all[i].quantity += f.quantity
+		all[i].Amount += f.Amount
+		all[i].serials = append(all[i].serials, f.serial)
 	}
 	for _, l := range all {
 		if batch != "" && l.batch != batch {

@@ -49,10 +49,6 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	if r.Divided {
 		first, _ = r.Package.BenefitYear(c.Admitted)
 	}
-	var n int64
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(n), 0) + 1 FROM settlement`).Scan(&n); err != nil {
-		return err
-	}
 	kase := calc.AppendCase(nil, s.store, r.Package, c)
 	if len(kase) > calc.MaxBytes { // it could not be read back
 		return &Error{"batch", q.Batch, "费用明细过多；请按收费批次分次结算"}
@@ -63,16 +59,17 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	}
 	if err := tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, fund, account, cash, invoice, kase, result, ratio, hospital, note, steps)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, n, st.At.Format(time.RFC3339Nano), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
+		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, db.NextID(), st.At.Format(time.RFC3339Nano), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
 		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.FundTotal), int64(r.Account), int64(r.Cash), q.Invoice,
 		string(kase), string(calc.AppendResult(nil, r, nil)),
 		int64(r.Ratio), int64(r.Hospital), st.Note, string(steps)); err != nil {
 		return err
 	}
-	if err := writeParts(ctx, tx, st, lines); err != nil {
+	if err := writeParts(ctx, tx, st, q.Batch, lines); err != nil {
 		return err
 	}
 	if stay(st.Visit.Kind) && !q.MidStay {
+		forgetVisit(tx, st.Visit.ID)
 		if err := tx.Exec(ctx, `UPDATE visit SET closed = 1 WHERE id = ?`, st.Visit.ID); err != nil {
 			return err
 		}
@@ -88,39 +85,44 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	if err := fund.Post(ctx, tx, fund.Entry{At: st.At, Kind: "settlement", Ref: st.ID, Postings: postings(st)}); err != nil {
 		return err
 	}
-	return audit.Append(ctx, tx, audit.Record{At: st.At, Actor: q.Actor, Action: "settle", Subject: st.ID,
+	return audit.Append(ctx, tx, audit.Record{At: st.At, Actor: q.Actor, Chain: audit.OfPerson(st.Person.ID), Action: "settle", Subject: st.ID,
 		Details: map[string]string{"visit": st.Visit.ID, "total": r.Total.String(), "fund": r.FundTotal.String(), "account": r.Account.String(), "cash": r.Cash.String()}})
 }
 
 // writeParts writes what each stage paid and how each line divided, and marks
 // the fees as settled.
-func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, lines []netLine) error {
-	for n, sp := range st.Result.Stages() {
+func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, batch string, lines []netLine) error {
+	stages := st.Result.Stages()
+	rows := make([][]any, len(stages))
+	for n, sp := range stages {
 		var f policy.Fund
 		if sp.Fund != nil {
 			f = *sp.Fund
 		}
-		if err := tx.Exec(ctx, `INSERT INTO settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			st.ID, n+1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)); err != nil {
-			return err
-		}
+		rows[n] = []any{st.ID, n + 1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)}
 	}
-	n := 0
+	if err := tx.Insert(ctx, "settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)", rows); err != nil {
+		return err
+	}
+	rows = make([][]any, 0, len(lines))
+	for _, l := range lines {
+		if l.quantity == 0 {
+			continue
+		}
+		d := st.Result.Lines[len(rows)]
+		rows = append(rows, []any{st.ID, len(rows) + 1, l.serial, int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)})
+	}
+	if err := tx.Insert(ctx, "settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope)", rows); err != nil {
+		return err
+	}
+	if batch == "" {
+		return tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND settlement = ''`, st.ID, st.Visit.ID)
+	}
 	for _, l := range lines {
 		for _, serial := range l.serials {
 			if err := tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND serial = ?`, st.ID, st.Visit.ID, serial); err != nil {
 				return err
 			}
-		}
-		if l.quantity == 0 {
-			continue
-		}
-		d := st.Result.Lines[n]
-		n++
-		if err := tx.Exec(ctx, `INSERT INTO settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			st.ID, n, l.serial, int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -185,7 +185,7 @@ func TestVerifyFinds(t *testing.T) {
 	for name, x := range map[string]struct{ query, want string }{
 		"sum":          {`UPDATE year_sum SET amount = amount + 1 WHERE name = 'basic_fund'`, "basic_fund"},
 		"sum gone":     {`DELETE FROM year_sum WHERE name = 'in_scope'`, "in_scope"},
-		"balance":      {`UPDATE account SET balance = balance + 1 WHERE id LIKE 'payable:%'`, "balance of payable:"},
+		"balance":      {`UPDATE account SET balance = balance + 1 WHERE id LIKE 'acct:%'`, "balance of acct:"},
 		"amount":       {`UPDATE settlement SET fund = fund + 1`, "its amounts and its answer differ"},
 		"answer":       {`UPDATE settlement SET result = REPLACE(result, '6560.00', '6561.00')`, "another basic"},
 		"case":         {`UPDATE settlement SET kase = REPLACE(kase, '5000.00', '5001.00')`, "computed again"},

@@ -2,9 +2,11 @@ package settlement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/calc"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
@@ -37,6 +39,8 @@ type SettleRequest struct {
 	Invoice    string
 	MidStay    bool // a settlement in the middle of a stay (中途结算): the stay stays open
 	Actor      string
+
+	record bool // it will be recorded
 }
 
 // Settlement is what was decided on a visit.
@@ -63,6 +67,7 @@ func (s *Service) Preview(ctx context.Context, tx *db.Tx, q SettleRequest) (*Set
 // Settle decides, posts and records a settlement (结算): the lines, the sums of
 // the year, the ledger entry and the audit record, or nothing.
 func (s *Service) Settle(ctx context.Context, tx *db.Tx, q SettleRequest) (*Settlement, error) {
+	q.record = true
 	st, lines, err := s.decide(ctx, tx, q)
 	if err != nil {
 		return nil, err
@@ -80,6 +85,16 @@ func (s *Service) Settle(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 // decide reads the snapshot and lets policy settle it. The lines it returns
 // include those taken back whole, which no case holds.
 func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Settlement, []netLine, error) {
+	if q.Person == "" {
+		seen, _, err := s.GetVisit(ctx, tx, q.Visit)
+		if err != nil {
+			return nil, nil, err
+		}
+		q.Person = seen.Person
+	}
+	if err := s.Expect(ctx, tx, q.Visit, q.Person, q.record); err != nil {
+		return nil, nil, err
+	}
 	v, err := s.openVisit(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +106,11 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 	if st.Person, err = s.person(ctx, tx, v); err != nil {
 		return nil, nil, err
 	}
-	lines, total, err := netFees(ctx, tx, v.ID, q.Batch)
+	read, err := s.expect(ctx, tx, st, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	lines, total, err := read.netFees(q.Batch)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -109,19 +128,19 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 	case total != q.Total:
 		return nil, nil, &Error{"total", q.Total.String(), "与已上传未结算明细的合计 " + total.String() + " 不符"}
 	}
-	if err := s.snapshot(ctx, tx, st, q); err != nil {
+	if err := s.snapshot(st, q, read); err != nil {
 		return nil, nil, err
 	}
-	pkg, err := s.store.At(c.Region, c.Date)
-	if err != nil {
-		return nil, nil, inputError(err)
-	}
+	pkg := read.pkg
 	// The package that decides may be that of the admission. Its sums are then
 	// named otherwise, and are read again under its names.
-	for range 2 {
-		if err := sums(ctx, tx, pkg, c, v); err != nil {
-			return nil, nil, err
+	for i := range 2 {
+		if i > 0 {
+			if err := errors.Join(read.laterSums(ctx, tx, pkg, c, v), tx.Flush(ctx)); err != nil {
+				return nil, nil, err
+			}
 		}
+		read.fillSums(pkg, c)
 		var t policy.Trace
 		if err := s.store.Settle(c, &st.Result, &t); err != nil {
 			return nil, nil, inputError(err)
@@ -136,10 +155,32 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 	return st, lines, nil
 }
 
-// snapshot fills the case from what holds on the day.
-func (s *Service) snapshot(ctx context.Context, tx *db.Tx, st *Settlement, q SettleRequest) error {
+// A snapshot is what the store holds on a visit and its person, read together.
+type snapshot struct {
+	pkg       *policy.Package // of the day of the settlement
+	fees      []feeRow
+	spells    []enrolment.Insurance
+	classes   []enrolment.Class
+	filing    policy.Filing
+	diseases  []enrolment.SpecialDisease
+	account   money.Fen
+	sums      []yearSum
+	visits    map[policy.VisitKind]int // of the year before this one, by kind
+	stayBorne money.Fen
+}
+
+type yearSum struct {
+	year   civil.Date
+	name   string
+	amount money.Fen
+}
+
+// expect reads the snapshot of a settlement, and makes ready to record it.
+func (s *Service) expect(ctx context.Context, tx *db.Tx, st *Settlement, q SettleRequest) (*snapshot, error) {
 	c, v := &st.Case, st.Visit
+	r := &snapshot{}
 	c.Region, c.CareRegion = st.Person.Region, st.Provider.Region
+	c.Scheme = v.Scheme
 	c.Date = dayOf(v.Begun)
 	if stay(v.Kind) {
 		c.Admitted = c.Date
@@ -147,8 +188,42 @@ func (s *Service) snapshot(ctx context.Context, tx *db.Tx, st *Settlement, q Set
 			c.Date = max(dayOf(st.At), c.Admitted)
 		}
 		if c.Date < c.Admitted {
-			return &Error{"discharged", c.Date.String(), "早于入院日 " + c.Admitted.String()}
+			return nil, &Error{"discharged", c.Date.String(), "早于入院日 " + c.Admitted.String()}
 		}
+	}
+	var err error
+	if r.pkg, err = s.store.At(c.Region, c.Date); err != nil {
+		return nil, inputError(err)
+	}
+	err = errors.Join(
+		laterFees(ctx, tx, &r.fees, v.ID),
+		enrolment.LaterInsurances(ctx, tx, &r.spells, v.Person, c.Date),
+		enrolment.LaterClasses(ctx, tx, &r.classes, v.Person, c.Date),
+		r.laterSums(ctx, tx, r.pkg, c, v),
+	)
+	if c.CareRegion != c.Region {
+		r.filing = policy.NotFiled
+		err = errors.Join(err, enrolment.LaterFilingOn(ctx, tx, &r.filing, v.Person, c.CareRegion, c.Date))
+	}
+	if recognisedLater(v.Kind) {
+		err = errors.Join(err, enrolment.LaterSpecialDiseases(ctx, tx, &r.diseases, v.Person, c.Date))
+	}
+	if v.Scheme == policy.Employee {
+		err = errors.Join(err, fund.LaterPersonal(ctx, tx, &r.account, v.Person))
+	}
+	if q.record {
+		err = errors.Join(err, fund.Expect(ctx, tx), audit.Expect(ctx, tx, audit.OfPerson(v.Person)))
+	}
+	return r, errors.Join(err, tx.Flush(ctx))
+}
+
+// recognisedLater tells the kinds that the recognition of the disease decides.
+func recognisedLater(k policy.VisitKind) bool { return k == policy.Chronic || k == policy.Special }
+
+// snapshot fills the case from what was read.
+func (s *Service) snapshot(st *Settlement, q SettleRequest, r *snapshot) error {
+	c, v := &st.Case, st.Visit
+	if stay(v.Kind) {
 		for i := range c.Lines {
 			if d := c.Lines[i].Date; d < c.Admitted || d > c.Date {
 				return &Error{"fees.time", d.String(), "不在住院期间 " + c.Admitted.String() + " 至 " + c.Date.String()}
@@ -164,61 +239,31 @@ func (s *Service) snapshot(ctx context.Context, tx *db.Tx, st *Settlement, q Set
 	c.Level, c.ProviderKind = st.Provider.Level, st.Provider.Kind
 	c.Undesignated, c.Private = !st.Provider.Designated, st.Provider.Private
 	c.Birth, c.Female = st.Person.Birth, st.Person.Female
-
-	if err := insured(ctx, tx, c, v); err != nil {
-		return err
+	c.Insured = policy.NotInsured
+	for _, i := range r.spells {
+		if i.Scheme == v.Scheme {
+			c.Insured, c.Retired, c.BenefitsFrom = i.Status, i.Retired, i.BenefitsFrom
+			c.ArrearsMonths = i.ArrearsMonths(c.Date)
+			break
+		}
 	}
-	classes, err := enrolment.Classes(ctx, tx, v.Person, c.Date)
-	if err != nil {
-		return err
-	}
-	for _, k := range classes {
+	for _, k := range r.classes {
 		set, _ := s.store.Class(k.Name) // a class that no package knows changes nothing
 		c.Classes |= set
 	}
-	if c.CareRegion != c.Region {
-		if c.Filing, err = enrolment.FilingOn(ctx, tx, v.Person, c.CareRegion, c.Date); err != nil {
-			return err
-		}
-	}
-	if c.Visit == policy.Chronic || c.Visit == policy.Special {
-		if err := recognised(ctx, tx, st); err != nil {
-			return err
-		}
+	c.Filing = r.filing
+	if recognisedLater(c.Visit) {
+		recognised(st, r.diseases)
 	}
 	c.KeepAccount = q.UseAccount == NoAccount
-	if c.Scheme == policy.Employee {
-		c.Account, err = fund.Balance(ctx, tx, fund.PersonAccount(v.Person))
-	}
-	return err
-}
-
-// insured fills in the insurance that counts on the day.
-func insured(ctx context.Context, tx *db.Tx, c *policy.Case, v Visit) error {
-	all, err := enrolment.Insurances(ctx, tx, v.Person, c.Date)
-	if err != nil {
-		return err
-	}
-	c.Scheme, c.Insured = v.Scheme, policy.NotInsured
-	for _, i := range all {
-		if i.Scheme != v.Scheme {
-			continue
-		}
-		c.Insured, c.Retired, c.BenefitsFrom = i.Status, i.Retired, i.BenefitsFrom
-		c.ArrearsMonths = i.ArrearsMonths(c.Date)
-		break
-	}
+	c.Account = r.account
 	return nil
 }
 
 // recognised turns a visit for a chronic or special disease that was not
 // recognised into an ordinary one and says so (特病未认定).
-func recognised(ctx context.Context, tx *db.Tx, st *Settlement) error {
+func recognised(st *Settlement, all []enrolment.SpecialDisease) {
 	c, v := &st.Case, st.Visit
-	all, err := enrolment.SpecialDiseases(ctx, tx, v.Person, c.Date)
-	if err != nil {
-		return err
-	}
 	for _, d := range all {
 		if v.Disease == "" && d.Special == (v.Kind == policy.Special) || d.Code == v.Disease || d.Name == v.DiseaseName {
 			c.Disease = d.Name
@@ -226,7 +271,7 @@ func recognised(ctx context.Context, tx *db.Tx, st *Settlement) error {
 			if d.Special {
 				c.Visit = policy.Special
 			}
-			return nil
+			return
 		}
 	}
 	name := v.DiseaseName
@@ -235,49 +280,70 @@ func recognised(ctx context.Context, tx *db.Tx, st *Settlement) error {
 	}
 	st.Note = "病种「" + name + "」在 " + c.Date.String() + " 没有认定，按普通门诊结算；可向经办机构申请门诊慢特病认定"
 	c.Visit = policy.Outpatient
-	return nil
 }
 
-// sums fills in the person's sums of the benefit year, and which visit of its
-// kind this is. A sum that the package does not know stays where it is: it was
-// another version's, and no rule of this one looks at it.
-func sums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v Visit) error {
-	c.YearToDate, c.NextYear = policy.Accumulators{}, policy.Accumulators{}
-	year, _ := pkg.BenefitYear(c.Date)
-	load := func(into *policy.Accumulators, year civil.Date) error {
-		return tx.Each(ctx, func(rows *db.Rows) error {
-			var name string
-			var amount int64
-			if err := rows.Scan(&name, &amount); err != nil {
-				return err
-			}
-			if slot := pkg.AccumulatorSlot(name); slot >= 0 {
-				into[slot] = money.Fen(amount)
-			}
-			return nil
-		}, `SELECT name, amount FROM year_sum WHERE person = ? AND region = ? AND scheme = ? AND year_start = ?`, v.Person, pkg.Region, c.Scheme, int(year))
-	}
-	first := year
+// years are the benefit years whose sums a settlement reads and writes: that of
+// the day and, before it, that of the admission of a stay that is divided.
+func years(pkg *policy.Package, c *policy.Case) (first, year civil.Date) {
+	year, _ = pkg.BenefitYear(c.Date)
+	first = year
 	if pkg.Divides(c.Admitted, c.Date) {
 		first, _ = pkg.BenefitYear(c.Admitted)
-		if err := load(&c.NextYear, year); err != nil {
-			return err
-		}
 	}
-	if err := load(&c.YearToDate, first); err != nil {
+	return first, year
+}
+
+// laterSums reads the person's sums of the benefit years and how many visits
+// came before, under the package's calendar.
+func (r *snapshot) laterSums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v Visit) error {
+	first, year := years(pkg, c)
+	r.sums, r.visits, r.stayBorne = nil, map[policy.VisitKind]int{}, 0
+	err := tx.Later(ctx, func(rows *db.Rows) error {
+		var s yearSum
+		err := rows.Scan(&s.year, &s.name, &s.amount)
+		r.sums = append(r.sums, s)
 		return err
-	}
-	kinds := []any{c.Visit, c.Visit, c.Visit}
-	if stay(c.Visit) {
-		kinds = []any{policy.Inpatient, policy.DaySurgery, policy.Maternity}
+	}, `SELECT year_start, name, amount FROM year_sum WHERE person = ? AND region = ? AND scheme = ? AND year_start IN (?, ?)`, v.Person, pkg.Region, c.Scheme, int(first), int(year))
+	if err != nil {
+		return err
 	}
 	// A stay settled in parts is one stay.
-	var before int
-	err := tx.QueryRow(ctx, `SELECT COUNT(DISTINCT visit) FROM settlement WHERE person = ? AND year_start = ? AND refused = 0 AND region = ? AND scheme = ? AND visit <> ? AND kind IN (?, ?, ?)`,
-		append([]any{v.Person, int(first), pkg.Region, c.Scheme, v.ID}, kinds...)...).Scan(&before)
-	c.Nth = before + 1
-	if err != nil || !stay(c.Visit) {
+	err = tx.Later(ctx, func(rows *db.Rows) error {
+		var kind policy.VisitKind
+		var n int
+		err := rows.Scan(&kind, &n)
+		r.visits[kind] = n
+		return err
+	}, `SELECT kind, COUNT(DISTINCT visit) FROM settlement WHERE person = ? AND year_start = ? AND refused = 0 AND region = ? AND scheme = ? AND visit <> ? GROUP BY kind`,
+		v.Person, int(first), pkg.Region, c.Scheme, v.ID)
+	if err != nil || !stay(v.Kind) {
 		return err
 	}
-	return tx.QueryRow(ctx, `SELECT COALESCE(SUM(p.deductible), 0) FROM settlement_stage p JOIN settlement s ON s.id = p.settlement WHERE s.visit = ? AND s.refused = 0`, v.ID).Scan(&c.StayBorne)
+	return tx.Later(ctx, func(rows *db.Rows) error { return rows.Scan(&r.stayBorne) },
+		`SELECT COALESCE(SUM(p.deductible), 0) FROM settlement_stage p JOIN settlement s ON s.id = p.settlement WHERE s.visit = ? AND s.refused = 0`, v.ID)
+}
+
+// fillSums fills in the person's sums of the benefit year, and which visit of
+// its kind this is. A sum that the package does not know stays where it is: it
+// was another version's, and no rule of this one looks at it.
+func (r *snapshot) fillSums(pkg *policy.Package, c *policy.Case) {
+	c.YearToDate, c.NextYear = policy.Accumulators{}, policy.Accumulators{}
+	first, year := years(pkg, c)
+	for _, s := range r.sums {
+		slot := pkg.AccumulatorSlot(s.name)
+		if slot < 0 {
+			continue
+		}
+		if s.year == first {
+			c.YearToDate[slot] = s.amount
+		}
+		if s.year == year && first != year {
+			c.NextYear[slot] = s.amount
+		}
+	}
+	c.Nth = 1 + r.visits[c.Visit]
+	if stay(c.Visit) {
+		c.Nth = 1 + r.visits[policy.Inpatient] + r.visits[policy.DaySurgery] + r.visits[policy.Maternity]
+	}
+	c.StayBorne = r.stayBorne
 }

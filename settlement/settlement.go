@@ -101,7 +101,20 @@ func stay(k policy.VisitKind) bool {
 
 // Open opens a visit. A person has one open stay at a provider at a time.
 func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, error) {
+	if err := s.Expect(ctx, tx, "", q.Person, true); err != nil {
+		return Visit{}, err
+	}
+	if err := audit.Expect(ctx, tx, audit.OfPerson(q.Person)); err != nil {
+		return Visit{}, err
+	}
+	var spells []enrolment.Insurance
+	if err := enrolment.LaterInsurances(ctx, tx, &spells, q.Person, dayOf(q.Begun)); err != nil {
+		return Visit{}, err
+	}
 	p, ok, err := provider.Get(ctx, tx, q.Provider)
+	if err == nil {
+		err = tx.Flush(ctx)
+	}
 	if err != nil {
 		return Visit{}, err
 	}
@@ -113,7 +126,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	} else if !ok {
 		return Visit{}, &Error{"person", q.Person, "没有这个人员编号"}
 	}
-	if err := s.insuredIn(ctx, tx, q.Person, q.Scheme, dayOf(q.Begun)); err != nil {
+	if err := insuredIn(spells, q.Scheme); err != nil {
 		return Visit{}, err
 	}
 	if stay(q.Kind) {
@@ -136,7 +149,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	if err := writeDiagnoses(ctx, tx, v.ID, q.Diagnoses); err != nil {
 		return Visit{}, err
 	}
-	return v, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Action: "visit.open", Subject: v.ID, Details: map[string]string{"kind": v.Kind.String()}})
+	return v, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(v.Person), Action: "visit.open", Subject: v.ID, Details: map[string]string{"kind": v.Kind.String()}})
 }
 
 // clock is how times of visits are kept: the time of China, to the second.
@@ -152,11 +165,7 @@ func dayOf(t time.Time) civil.Date { return civil.Of(t.In(zone)) }
 // insuredIn refuses a scheme that the person is not in, and the residents' for
 // one whom the employees' covers too (重复参保从职工). Whether benefits are due
 // is for policy to say.
-func (s *Service) insuredIn(ctx context.Context, tx *db.Tx, person string, scheme policy.Scheme, day civil.Date) error {
-	all, err := enrolment.Insurances(ctx, tx, person, day)
-	if err != nil {
-		return err
-	}
+func insuredIn(all []enrolment.Insurance, scheme policy.Scheme) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -183,12 +192,11 @@ func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, ds []Diagnosis
 	if err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ?`, visit); err != nil {
 		return err
 	}
+	rows := make([][]any, len(ds))
 	for n, d := range ds {
-		if err := tx.Exec(ctx, `INSERT INTO diagnosis (visit, n, kind, code, name, main) VALUES (?, ?, ?, ?, ?, ?)`, visit, n+1, d.Kind, d.Code, d.Name, d.Main); err != nil {
-			return err
-		}
+		rows[n] = []any{visit, n + 1, d.Kind, d.Code, d.Name, d.Main}
 	}
-	return nil
+	return tx.Insert(ctx, "diagnosis (visit, n, kind, code, name, main)", rows)
 }
 
 // newID makes an identifier of 27 characters that sorts by time.
@@ -216,10 +224,14 @@ type DescribeRequest struct {
 // Describe sets the kind of care, the disease and the diagnoses of an
 // outpatient visit. A stay is described by its admission.
 func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) error {
+	if err := s.Expect(ctx, tx, q.Visit, q.Person, true); err != nil {
+		return err
+	}
 	v, err := s.openVisit(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return err
 	}
+	forgetVisit(tx, q.Visit)
 	if stay(v.Kind) || stay(q.Kind) {
 		return &Error{"kind", q.Kind.Title(), "门诊与住院不能互改：这次就诊登记为" + v.Kind.Title()}
 	}
@@ -230,23 +242,67 @@ func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) er
 	if err := writeDiagnoses(ctx, tx, q.Visit, q.Diagnoses); err != nil {
 		return err
 	}
-	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Action: "visit.describe", Subject: q.Visit, Details: map[string]string{"kind": q.Kind.String()}})
+	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(v.Person), Action: "visit.describe", Subject: q.Visit, Details: map[string]string{"kind": q.Kind.String()}})
 }
 
 // GetVisit finds a visit; ok is false if there is none.
 func (s *Service) GetVisit(ctx context.Context, tx *db.Tx, id string) (v Visit, ok bool, err error) {
-	var begun string
-	v.ID = id
-	err = tx.QueryRow(ctx, `SELECT person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed FROM visit WHERE id = ?`, id).
-		Scan(&v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &v.Closed)
-	if db.IsNotFound(err) {
-		return Visit{}, false, nil
+	found, ok := tx.Kept(visitKey(id)).(*Visit)
+	if !ok {
+		if err := s.expectVisit(ctx, tx, id); err != nil {
+			return Visit{}, false, err
+		}
+		found = tx.Kept(visitKey(id)).(*Visit)
 	}
-	if err == nil {
-		v.Begun, err = time.ParseInLocation(clock, begun, zone)
+	if err := tx.Flush(ctx); err != nil {
+		return Visit{}, false, err
 	}
-	return v, err == nil, err
+	return *found, found.ID != "", nil
 }
+
+type visitKey string
+
+// Expect makes ready to do something about a visit and its person: it reads
+// both together with what else the transaction reads. Where change is true it
+// first makes the transactions about the person happen one after the other.
+func (s *Service) Expect(ctx context.Context, tx *db.Tx, visit, person string, change bool) error {
+	locked := tx.Kept(lockKey(person)) != nil
+	if change && !locked {
+		if err := enrolment.Lock(ctx, tx, person); err != nil {
+			return err
+		}
+		tx.Keep(lockKey(person), true)
+	}
+	// What was read before the lock may have changed.
+	if again := change && !locked; person != "" && (again || !s.register.Expected(tx, person)) {
+		if err := s.register.Expect(ctx, tx, person); err != nil {
+			return err
+		}
+	}
+	if again := change && !locked; visit != "" && (again || tx.Kept(visitKey(visit)) == nil) {
+		return s.expectVisit(ctx, tx, visit)
+	}
+	return nil
+}
+
+type lockKey string
+
+func (s *Service) expectVisit(ctx context.Context, tx *db.Tx, id string) error {
+	v := &Visit{}
+	tx.Keep(visitKey(id), v)
+	return tx.Later(ctx, func(rows *db.Rows) error {
+		var begun string
+		err := rows.Scan(&v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &v.Closed)
+		if err == nil {
+			v.ID = id
+			v.Begun, err = time.ParseInLocation(clock, begun, zone)
+		}
+		return err
+	}, `SELECT person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed FROM visit WHERE id = ?`, id)
+}
+
+// forgetVisit is called where a visit was written.
+func forgetVisit(tx *db.Tx, id string) { tx.Keep(visitKey(id), nil) }
 
 // openVisit finds a visit of this person at this provider that is not settled.
 func (s *Service) openVisit(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {

@@ -3,7 +3,6 @@ package settlement_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/fund"
@@ -45,15 +45,7 @@ func open(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := db.Open(ctx, filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	d := dbtest.Open(t)
 	sealer, err := gm.NewSealer(make([]byte, 48))
 	if err != nil {
 		t.Fatal(err)
@@ -343,3 +335,5 @@ func TestTakingBack(t *testing.T) {
 	}
 	w.verify()
 }
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -9,19 +9,29 @@ CREATE TABLE reply (
     PRIMARY KEY (scope, key)
 );
 
--- Append-only record of who did what, each row chained to the one before.
+-- Append-only record of who did what. Each chain's records are linked by their
+-- digests; its head says how many there are and how the last ends.
 CREATE TABLE audit (
-    seq     BIGINT PRIMARY KEY,
+    chain   TEXT NOT NULL,
+    seq     BIGINT NOT NULL,
     at      TEXT NOT NULL,
     actor   TEXT NOT NULL,
     action  TEXT NOT NULL,
     subject TEXT NOT NULL,
     details TEXT NOT NULL,
-    previous BLOB NOT NULL,
-    hash    BLOB NOT NULL
-);
+    hash    BLOB NOT NULL,
+    PRIMARY KEY (chain, seq)
+) WITHOUT ROWID;
+-- append-only audit: audit records are never changed
+CREATE INDEX audit_subject ON audit (subject);
+CREATE TABLE audit_head (
+    chain TEXT NOT NULL PRIMARY KEY,
+    seq   BIGINT NOT NULL,
+    hash  BLOB NOT NULL
+) WITHOUT ROWID;
 
--- People (参保人). The citizen ID is sealed; it is found by its keyed digest.
+-- People (参保人). Citizen ID and phone are sealed, and found by their keyed
+-- digests; one phone may be several people's.
 CREATE TABLE person (
     id           TEXT PRIMARY KEY,
     name         TEXT NOT NULL,
@@ -32,8 +42,11 @@ CREATE TABLE person (
     female       INTEGER NOT NULL,
     birth        INTEGER NOT NULL,
     region       TEXT NOT NULL,
-    employer     TEXT NOT NULL
+    employer     TEXT NOT NULL,
+    phone        BLOB,
+    phone_digest BLOB
 );
+CREATE INDEX person_phone ON person (phone_digest);
 
 -- Insured status as a timeline (参保状态). Days are yyyymmdd; to_day 0 is open.
 CREATE TABLE insurance (
@@ -102,44 +115,47 @@ CREATE TABLE item (
     PRIMARY KEY (code, region, from_day)
 );
 
--- Double-entry ledger. Amounts are fen; the postings of an entry sum to zero.
+-- Double-entry ledger. Amounts are fen; the postings of an entry sum to zero,
+-- so that its two sides are equal. Balances are sums of postings: account keeps
+-- those of personal accounts, month_end those of all others at a month's end.
+-- Days are those of China.
 CREATE TABLE account (
-    id      TEXT PRIMARY KEY,
+    id      TEXT NOT NULL PRIMARY KEY,
     balance BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 CREATE TABLE entry (
-    id   BIGINT PRIMARY KEY,
-    at   TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    ref  TEXT NOT NULL
-);
+    id     BIGINT NOT NULL PRIMARY KEY,
+    at     TEXT NOT NULL,
+    day    INTEGER NOT NULL,
+    kind   TEXT NOT NULL,
+    ref    TEXT NOT NULL,
+    debit  BIGINT NOT NULL,
+    credit BIGINT NOT NULL CHECK (credit = debit)
+) WITHOUT ROWID;
+CREATE INDEX entry_ref ON entry (ref);
 CREATE TABLE posting (
     entry   BIGINT NOT NULL REFERENCES entry (id),
     n       INTEGER NOT NULL,
-    account TEXT NOT NULL REFERENCES account (id),
+    account TEXT NOT NULL,
+    day     INTEGER NOT NULL,
     amount  BIGINT NOT NULL,
     PRIMARY KEY (entry, n)
+) WITHOUT ROWID;
+CREATE INDEX posting_account ON posting (account, day, entry, amount);
+CREATE TABLE month_closed (
+    last_day INTEGER NOT NULL PRIMARY KEY,
+    at       TEXT NOT NULL,
+    actor    TEXT NOT NULL
 );
-CREATE INDEX posting_account ON posting (account, entry);
-
--- +goose StatementBegin
-CREATE TRIGGER entry_fixed_update BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed'); END;
--- +goose StatementEnd
--- +goose StatementBegin
-CREATE TRIGGER entry_fixed_delete BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
--- +goose StatementEnd
--- +goose StatementBegin
-CREATE TRIGGER posting_fixed_update BEFORE UPDATE ON posting BEGIN SELECT RAISE(ABORT, 'postings are never changed'); END;
--- +goose StatementEnd
--- +goose StatementBegin
-CREATE TRIGGER posting_fixed_delete BEFORE DELETE ON posting BEGIN SELECT RAISE(ABORT, 'postings are never deleted'); END;
--- +goose StatementEnd
--- +goose StatementBegin
-CREATE TRIGGER audit_fixed_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit records are never changed'); END;
--- +goose StatementEnd
--- +goose StatementBegin
-CREATE TRIGGER audit_fixed_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit records are never deleted'); END;
--- +goose StatementEnd
+CREATE TABLE month_end (
+    last_day INTEGER NOT NULL REFERENCES month_closed (last_day),
+    account  TEXT NOT NULL,
+    balance  BIGINT NOT NULL,
+    PRIMARY KEY (account, last_day)
+) WITHOUT ROWID;
+-- append-only month_end: a closed month is never changed
+-- append-only entry: ledger entries are never changed
+-- append-only posting: postings are never changed
 
 CREATE TABLE visit (
     id         TEXT PRIMARY KEY,
@@ -185,18 +201,21 @@ CREATE TABLE fee (
     class         INTEGER NOT NULL,
     first_pay     BIGINT NOT NULL,
     unit_ceiling  BIGINT NOT NULL,
+    department    TEXT NOT NULL,
+    doctor        TEXT NOT NULL,
     settlement    TEXT NOT NULL,
     PRIMARY KEY (visit, serial)
-);
+) WITHOUT ROWID;
 
--- Settlements (结算). result is the calculator contract's answer, kase its
--- question: together they let anyone compute the settlement again.
+-- Settlements (结算), as they were made, whatever became of their packages
+-- since. kase is the calculator contract's question, result its answer, steps
+-- the explanation; ratio is in 10^-8. n puts a person's settlements in order.
 CREATE TABLE settlement (
-    id          TEXT PRIMARY KEY,
+    id          TEXT NOT NULL PRIMARY KEY,
     visit       TEXT NOT NULL REFERENCES visit (id),
     person      TEXT NOT NULL REFERENCES person (id),
     provider    TEXT NOT NULL REFERENCES provider (code),
-    n           BIGINT NOT NULL UNIQUE,
+    n           BIGINT NOT NULL,
     at          TEXT NOT NULL,
     region      TEXT NOT NULL,
     scheme      INTEGER NOT NULL,
@@ -209,11 +228,47 @@ CREATE TABLE settlement (
     fund        BIGINT NOT NULL,
     account     BIGINT NOT NULL,
     cash        BIGINT NOT NULL,
+    hospital    BIGINT NOT NULL,
+    ratio       BIGINT NOT NULL,
     invoice     TEXT NOT NULL,
+    note        TEXT NOT NULL,
     kase        TEXT NOT NULL,
-    result      TEXT NOT NULL
+    result      TEXT NOT NULL,
+    steps       TEXT NOT NULL
 );
 CREATE INDEX settlement_person ON settlement (person, year_start, kind);
+CREATE INDEX settlement_provider ON settlement (provider, day);
+CREATE INDEX settlement_visit ON settlement (visit);
+CREATE INDEX settlement_n ON settlement (n);
+
+-- What each stage paid; fund '' is an account.
+CREATE TABLE settlement_stage (
+    settlement TEXT NOT NULL REFERENCES settlement (id),
+    n          INTEGER NOT NULL,
+    stage      TEXT NOT NULL,
+    title      TEXT NOT NULL,
+    fund       TEXT NOT NULL,
+    fund_title TEXT NOT NULL,
+    category   INTEGER NOT NULL,
+    code       TEXT NOT NULL,
+    base       BIGINT NOT NULL,
+    deductible BIGINT NOT NULL,
+    payable    BIGINT NOT NULL,
+    paid       BIGINT NOT NULL,
+    PRIMARY KEY (settlement, n)
+) WITHOUT ROWID;
+
+-- How each line divided; serial is the fee's, with what was taken back of it.
+CREATE TABLE settlement_line (
+    settlement    TEXT NOT NULL REFERENCES settlement (id),
+    n             INTEGER NOT NULL,
+    serial        TEXT NOT NULL,
+    full_own_pay  BIGINT NOT NULL,
+    over_ceiling  BIGINT NOT NULL,
+    first_own_pay BIGINT NOT NULL,
+    in_scope      BIGINT NOT NULL,
+    PRIMARY KEY (settlement, n)
+) WITHOUT ROWID;
 
 -- A person's sums of the benefit year (年度累计), by accumulator.
 CREATE TABLE year_sum (

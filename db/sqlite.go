@@ -1,0 +1,429 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // for the migrations
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// readers bounds the transactions that read at one time.
+const readers = 8
+
+// A group is the transactions that share one commit, and so one sync of the
+// disk. It is closed when nobody waits to join, when it holds maxGroup, or
+// when it has taken maxHold.
+const (
+	maxGroup = 256
+	maxHold  = 10 * time.Millisecond
+)
+
+// busyTimeout is how long to wait for another process that writes.
+const busyTimeout = 10 * time.Second
+
+// pragmas are the settings of every connection. The write-ahead log is synced
+// at each commit. With recursive_triggers a REPLACE counts as the DELETE it
+// is, which the triggers of the ledger and the audit record forbid.
+var pragmas = []string{
+	"PRAGMA synchronous = FULL",
+	"PRAGMA foreign_keys = ON",
+	"PRAGMA recursive_triggers = ON",
+	"PRAGMA cache_size = -65536",
+	"PRAGMA temp_store = MEMORY",
+	"PRAGMA wal_autocheckpoint = 8000",
+}
+
+// sqliteEngine is a SQLite file. One goroutine owns the one connection that
+// writes; Update hands it functions, and it commits those that wait together
+// as one transaction, each in a savepoint of its own.
+type sqliteEngine struct {
+	jobs    chan *job
+	stop    chan struct{} // closed to end the writer
+	stopped chan struct{} // closed when it has ended
+	once    sync.Once
+	read    *sqlitex.Pool
+	conn    *sqlite.Conn
+}
+
+// A job is one Update.
+type job struct {
+	ctx  context.Context
+	f    func(*Tx) error
+	done chan error
+}
+
+func openSQLite(ctx context.Context, path string) (engine, error) {
+	if err := migrateSQLite(ctx, path); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite, sqlite.OpenWAL)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := prepare(conn); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), conn.Close())
+	}
+	read, err := sqlitex.NewPool(path, sqlitex.PoolOptions{Flags: sqlite.OpenReadOnly | sqlite.OpenWAL, PoolSize: readers, PrepareConn: prepare})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), conn.Close())
+	}
+	e := &sqliteEngine{jobs: make(chan *job, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{}), read: read, conn: conn}
+	go e.run()
+	return e, nil
+}
+
+func prepare(c *sqlite.Conn) error {
+	c.SetBusyTimeout(busyTimeout)
+	for _, p := range pragmas {
+		if err := sqlitex.ExecuteTransient(c, p, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func migrateSQLite(ctx context.Context, path string) error {
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
+		RawQuery: url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"}}.Encode()}
+	conn, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return err
+	}
+	conn.SetMaxOpenConns(1)
+	return errors.Join(migrate(ctx, goose.DialectSQLite3, conn), conn.Close())
+}
+
+func (e *sqliteEngine) close() error {
+	e.once.Do(func() { close(e.stop) })
+	<-e.stopped
+	return errors.Join(e.read.Close(), e.conn.Close())
+}
+
+// errClosed says that the store is closed.
+var errClosed = errors.New("the store is closed")
+
+func (e *sqliteEngine) update(ctx context.Context, f func(*Tx) error) error {
+	j := &job{ctx, f, make(chan error, 1)}
+	select {
+	case e.jobs <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.stop:
+		return errClosed
+	}
+	var err error
+	select {
+	case err = <-j.done:
+	case <-e.stopped:
+		select {
+		case err = <-j.done:
+		default:
+			return errClosed
+		}
+	}
+	var p *errPanic
+	if errors.As(err, &p) {
+		panic(p)
+	}
+	return err
+}
+
+// run is the writer.
+func (e *sqliteEngine) run() {
+	defer close(e.stopped)
+	for {
+		select {
+		case j := <-e.jobs:
+			e.group(j)
+		case <-e.stop:
+			for { // those who came before the end are served
+				select {
+				case j := <-e.jobs:
+					e.group(j)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// group runs first, and who else waits, in one transaction and answers them
+// when it is on disk.
+func (e *sqliteEngine) group(first *job) {
+	if err := e.begin(); err != nil {
+		first.done <- err
+		return
+	}
+	var kept []*job // whose writes stand in the open transaction
+	until := time.Now().Add(maxHold)
+	for j := first; j != nil; {
+		err := e.savepoint(j)
+		switch {
+		case e.conn.AutocommitEnabled():
+			// The fault undid the whole transaction. It is this job's; the
+			// others had none and go again, each by itself.
+			e.alone(kept)
+			j.done <- err
+			return
+		case err != nil:
+			j.done <- err
+		default:
+			kept = append(kept, j)
+		}
+		j = nil
+		if len(kept) < maxGroup && time.Now().Before(until) {
+			select {
+			case j = <-e.jobs:
+			default:
+			}
+		}
+	}
+	if err := e.commit(); err != nil {
+		if len(kept) > 1 {
+			e.alone(kept)
+			return
+		}
+		for _, j := range kept {
+			j.done <- err
+		}
+		return
+	}
+	for _, j := range kept {
+		j.done <- nil
+	}
+}
+
+// alone runs jobs one by one, each in a transaction of its own.
+func (e *sqliteEngine) alone(jobs []*job) {
+	for _, j := range jobs {
+		err := e.begin()
+		if err == nil {
+			if err = e.savepoint(j); err == nil {
+				err = e.commit()
+			} else if !e.conn.AutocommitEnabled() {
+				e.rollback()
+			}
+		}
+		j.done <- err
+	}
+}
+
+func (e *sqliteEngine) begin() error {
+	if err := e.execute("BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	return nil
+}
+
+func (e *sqliteEngine) commit() error {
+	reach("before commit")
+	if err := e.execute("COMMIT"); err != nil {
+		e.rollback()
+		return fmt.Errorf("commit: %w", err)
+	}
+	reach("after commit")
+	return nil
+}
+
+// rollback ends what is left of a transaction that failed.
+func (e *sqliteEngine) rollback() {
+	if !e.conn.AutocommitEnabled() {
+		_ = e.execute("ROLLBACK") // the fault that led here is what matters
+	}
+}
+
+func (e *sqliteEngine) execute(query string) error {
+	s, err := e.conn.Prepare(query)
+	if err != nil {
+		return err
+	}
+	_, err = s.Step()
+	return errors.Join(err, s.Reset())
+}
+
+// savepoint runs a job within the open transaction; if it fails, nothing of it
+// stays there.
+func (e *sqliteEngine) savepoint(j *job) (err error) {
+	if err := j.ctx.Err(); err != nil {
+		return err
+	}
+	if err := e.execute("SAVEPOINT job"); err != nil {
+		return err
+	}
+	tx := newTx(j.ctx, &sqliteSession{conn: e.conn})
+	defer func() {
+		if p := recover(); p != nil {
+			err = &errPanic{p, debug.Stack()}
+		}
+		if err != nil && !e.conn.AutocommitEnabled() {
+			err = errors.Join(err, e.execute("ROLLBACK TO job"), e.execute("RELEASE job"))
+		}
+	}()
+	if err := j.f(tx); err != nil {
+		return err
+	}
+	if err := tx.mayFail("COMMIT"); err != nil {
+		return err
+	}
+	if err := j.ctx.Err(); err != nil {
+		return err
+	}
+	reach("work done")
+	return e.execute("RELEASE job")
+}
+
+func (e *sqliteEngine) view(ctx context.Context, f func(*Tx) error) (err error) {
+	conn, err := e.read.Take(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.read.Put(conn)
+	s := &sqliteSession{conn: conn, reads: true}
+	if err := s.exec(ctx, "BEGIN", nil); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		conn.SetInterrupt(nil) // a cancelled view must still end
+		_, end := s.run(context.WithoutCancel(ctx), "ROLLBACK", nil, nil)
+		err = errors.Join(err, end)
+	}()
+	return f(newTx(ctx, s))
+}
+
+// sqliteSession runs statements on a connection at once.
+type sqliteSession struct {
+	conn  *sqlite.Conn
+	reads bool
+}
+
+func (s *sqliteSession) exec(ctx context.Context, query string, args []any) error {
+	_, err := s.run(ctx, query, args, nil)
+	return err
+}
+
+func (s *sqliteSession) execCount(ctx context.Context, query string, args []any) (int64, error) {
+	return s.run(ctx, query, args, nil)
+}
+
+func (s *sqliteSession) query(ctx context.Context, query string, args []any, scan func(*Rows) error) error {
+	_, err := s.run(ctx, query, args, scan)
+	return err
+}
+
+func (s *sqliteSession) later(ctx context.Context, query string, args []any, scan func(*Rows) error) error {
+	return s.query(ctx, query, args, scan)
+}
+
+func (s *sqliteSession) flush(context.Context) error { return nil }
+
+func (s *sqliteSession) insert(ctx context.Context, into string, rows [][]any) error {
+	query := insertOne(into, len(rows[0]))
+	for _, r := range rows {
+		if _, err := s.run(ctx, query, r, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertOne is the statement that inserts one row.
+func insertOne(into string, columns int) string {
+	return "INSERT INTO " + into + " VALUES (" + strings.TrimSuffix(strings.Repeat("?, ", columns), ", ") + ")"
+}
+
+// run runs a statement to its end and says how many rows it changed.
+func (s *sqliteSession) run(ctx context.Context, query string, args []any, scan func(*Rows) error) (n int64, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if strings.HasSuffix(query, " UPDATE") {
+		query = strings.TrimSuffix(strings.TrimSuffix(query, ForUpdate), ForNoKeyUpdate)
+	}
+	st, err := s.conn.Prepare(query)
+	if err != nil {
+		return 0, fmt.Errorf("%w in %s", err, query)
+	}
+	defer func() { err = errors.Join(err, reset(st, err)) }()
+	if want := st.BindParamCount(); want != len(args) {
+		return 0, fmt.Errorf("%d values for %d parameters in %s", len(args), want, query)
+	}
+	for i, a := range args {
+		switch v := a.(type) {
+		case nil:
+			st.BindNull(i + 1)
+		case int64:
+			st.BindInt64(i+1, v)
+		case string:
+			st.BindText(i+1, v)
+		case []byte:
+			st.BindBytes(i+1, v)
+		}
+	}
+	r := &Rows{sqliteRow{st}}
+	for {
+		more, err := st.Step()
+		if err != nil {
+			return 0, err
+		}
+		if !more {
+			return int64(s.conn.Changes()), nil
+		}
+		if scan != nil {
+			if err := scan(r); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// reset ends a statement. Its error is that of the last step, which is known.
+func reset(st *sqlite.Stmt, known error) error {
+	if err := st.Reset(); known == nil {
+		return err
+	}
+	return nil
+}
+
+// sqliteRow is the row that a statement stands on.
+type sqliteRow struct{ st *sqlite.Stmt }
+
+func (r sqliteRow) columns() int    { return r.st.ColumnCount() }
+func (r sqliteRow) null(i int) bool { return r.st.ColumnType(i) == sqlite.TypeNull }
+
+func (r sqliteRow) int64(i int) (int64, error) {
+	if t := r.st.ColumnType(i); t != sqlite.TypeInteger {
+		return 0, fmt.Errorf("it is %v, not an integer", t)
+	}
+	return r.st.ColumnInt64(i), nil
+}
+
+func (r sqliteRow) text(i int) (string, error) { return r.st.ColumnText(i), nil }
+
+func (r sqliteRow) blob(i int) ([]byte, error) {
+	b := make([]byte, r.st.ColumnLen(i))
+	r.st.ColumnBytes(i, b)
+	return b, nil
+}
+
+func (r sqliteRow) any(i int) (any, error) {
+	switch r.st.ColumnType(i) {
+	case sqlite.TypeNull:
+		return nil, nil
+	case sqlite.TypeInteger:
+		return r.st.ColumnInt64(i), nil
+	case sqlite.TypeBlob:
+		return r.blob(i)
+	}
+	return r.st.ColumnText(i), nil
+}
