@@ -51,6 +51,11 @@ func (s *Server) decide(ctx context.Context, tx *db.Tx, r *request, a *answer, b
 	if err := sameAmounts(in, &st.Result); err != nil {
 		return err
 	}
+	if st.ID != "" {
+		if err := s.keepMessage(ctx, tx, r, st.ID); err != nil {
+			return err
+		}
+	}
 	if in.text("psn_setlway") != byItem {
 		r.warnings = append(r.warnings, "个人结算方式 psn_setlway 按 01 按项目结算处理")
 	}

@@ -164,6 +164,7 @@ var spelled = map[string]string{
 	"amount": "明细项目费用总额 det_item_fee_sumamt", "quantity": "数量 cnt", "item": "医疗目录编码 med_list_codg",
 	"fees.time": "费用发生时间 fee_ocur_time", "region": "参保地医保区划 insuplc_admdvs", "care_region": "就医地医保区划 mdtrtarea_admvs",
 	"date": "结算日期", "kind": "医疗类别 med_type", "price": "单价 pric",
+	"month": "清算年月 setlym", "kinds": "清算类别 clr_type",
 }
 
 // spell turns a settlement's refusal into one in the interface's words. Other
