@@ -11,10 +11,7 @@ import (
 	"github.com/anji-platform/anji/filing"
 )
 
-const (
-	zhangan  = "990100198503120014"
-	wangping = "990100199001010119"
-)
+const zhangan = "990100198503120014"
 
 // with replaces fields of an input, given as name, value, name, value.
 func with(input string, pairs ...string) string {
