@@ -2,21 +2,17 @@ package catalogue
 
 import (
 	"context"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/policy"
 )
 
 func TestPublish(t *testing.T) {
 	ctx := context.Background()
-	d, err := db.Open(ctx, filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := dbtest.Open(t)
 	changes := func(tx *db.Tx, list List, since int64) (codes []string) {
 		t.Helper()
 		if err := Changes(ctx, tx, list, since, func(e Entry) error { codes = append(codes, e.Code+" "+e.Name); return nil }); err != nil {
@@ -27,7 +23,7 @@ func TestPublish(t *testing.T) {
 		}
 		return codes
 	}
-	err = d.Update(ctx, func(tx *db.Tx) error {
+	err := d.Update(ctx, func(tx *db.Tx) error {
 		for i, entries := range [][]Entry{
 			{{Code: "B", Name: "b", From: 20250101, Details: map[string]string{"备注": "一\t二"}}, {Code: "A", Name: "a"}},
 			{{Code: "C", Name: "c"}},
@@ -67,12 +63,8 @@ func TestPublish(t *testing.T) {
 // An item stands in the list that has its code.
 func TestItemsStandInLists(t *testing.T) {
 	ctx := context.Background()
-	d, err := db.Open(ctx, filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	err = d.Update(ctx, func(tx *db.Tx) error {
+	d := dbtest.Open(t)
+	err := d.Update(ctx, func(tx *db.Tx) error {
 		if _, err := Publish(ctx, tx, Granules, 20250101, "tester", Entry{Code: "K1", Name: "颗粒"}); err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,16 +12,13 @@ import (
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/gm"
 )
 
 func open(t *testing.T) (*db.DB, *Store) {
 	t.Helper()
-	d, err := db.Open(context.Background(), filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
+	d := dbtest.Open(t)
 	sealer, err := gm.NewSealer(make([]byte, 48))
 	if err != nil {
 		t.Fatal(err)
@@ -176,10 +172,10 @@ func TestTampering(t *testing.T) {
 	ctx := context.Background()
 	content := bytes.Repeat([]byte{7}, 2*chunkSize)
 	for name, query := range map[string]string{
-		"changed":  `UPDATE exchange_chunk SET data = x'00' WHERE n = 1`,
+		"changed":  `UPDATE exchange_chunk SET data = digest FROM exchange_file WHERE n = 1`,
 		"gone":     `DELETE FROM exchange_chunk WHERE n = 1`,
 		"repeated": `UPDATE exchange_chunk SET data = (SELECT data FROM exchange_chunk AS c WHERE c.n = 0) WHERE n = 1`,
-		"digest":   `UPDATE exchange_file SET digest = x'00'`,
+		"digest":   `UPDATE exchange_file SET digest = (SELECT data FROM exchange_chunk WHERE n = 0)`,
 		"shorter":  `UPDATE exchange_file SET size = 5`,
 	} {
 		d, s := open(t)
@@ -219,3 +215,5 @@ func TestExpiredAreRemoved(t *testing.T) {
 		t.Errorf("%d pieces, want 1", n)
 	}
 }
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

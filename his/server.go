@@ -84,7 +84,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, catalogues, reversals, stayings, histories)
+var offered = together(core, catalogues, clearings, reversals, stayings, histories)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {

@@ -177,6 +177,7 @@ var spelled = map[string]string{
 	"fees.time": "费用发生时间 fee_ocur_time", "region": "参保地医保区划 insuplc_admdvs", "care_region": "就医地医保区划 mdtrtarea_admvs",
 	"settlement": "结算ID setl_id", "ended": "出院时间 endtime", "begun": "入院时间 begntime", "number": "住院/门诊号 ipt_otp_no",
 	"time": "费用发生时间 fee_ocur_time", "date": "结算日期", "kind": "医疗类别 med_type", "price": "单价 pric",
+	"month": "清算年月 setlym", "kinds": "清算类别 clr_type",
 }
 
 // spell turns a settlement's refusal into one in the interface's words. Other

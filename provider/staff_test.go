@@ -3,21 +3,17 @@ package provider
 import (
 	"bytes"
 	"context"
-	"path/filepath"
 	"testing"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/gm"
 )
 
 func TestDirectory(t *testing.T) {
 	ctx := context.Background()
-	d, err := db.Open(ctx, filepath.Join(t.TempDir(), "anji.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := dbtest.Open(t)
 	sealer, err := gm.NewSealer(make([]byte, 48))
 	if err != nil {
 		t.Fatal(err)
