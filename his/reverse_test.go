@@ -299,6 +299,24 @@ func TestMidStay(t *testing.T) {
 	d.verify()
 }
 
+// TestDischargeAfterSettlement discharges a stay that was settled by dscgTime.
+func TestDischargeAfterSettlement(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000101").signIn()
+	wang := d.patient("990100199001010119", "王平", "390")
+	visit := d.admission(wang.id, wang.certno, "390", "21", "2025-06-10 08:00:00")
+	d.ask("2301", wang.feesOn(visit, "2025-06-12", "", item{"SVC990000001", "1", "1000", "1000"}))
+	settled := d.ask("2304", wang.stayBill(visit, "1000", "2025-06-14", false))
+	wants(t, "another day", d.refused("2402", wang.discharge(visit, "2025-06-15 08:00:00")), "已按出院日 2025-06-14 结算")
+	d.ask("2402", wang.discharge(visit, "2025-06-14 08:00:00"))
+	wants(t, "settled", d.refused("2405", wang.at(visit)), "这次就诊已经结算")
+	d.ask("2305", wang.ref(visit, setlID(t, settled)))
+	d.ask("2405", wang.at(visit))
+	outpatient := d.outpatient(wang.id, wang.certno, "390", "11")
+	wants(t, "no stay", d.refused("2402", wang.discharge(outpatient, "2025-06-20 08:00:00")), "不是住院")
+	d.verify()
+}
+
 // amend is the input of 2403.
 func (p *patient) amend(visit, medType, begun, bed string) string {
 	return fmt.Sprintf(`{"adminfo":{"mdtrt_id":%[1]q,"psn_no":%[2]q,"tel":"13800000000","coner_name":"家属","begntime":%[3]q,"mdtrt_cert_type":"02","med_type":%[4]q,"ipt_otp_no":"Z9","atddr_no":"D3","chfpdr_name":"换人医师",`+

@@ -1,5 +1,6 @@
 // Package settlement is the one place where money of care is decided and
-// posted: visits, fee lines, pre-settlement and settlement (就诊、费用、预结算、结算).
+// posted: visits, fee lines, pre-settlement, settlement and reversal (就诊、费用、
+// 预结算、结算、撤销).
 //
 // Its methods work inside the caller's transaction, so that an edge can keep
 // its own reply in the same commit. They read a snapshot, let policy decide,
@@ -343,8 +344,18 @@ func scanVisit(rows *db.Rows, v *Visit) error {
 // forgetVisit is called where a visit was written.
 func forgetVisit(tx *db.Tx, id string) { tx.Keep(visitKey(id), nil) }
 
-// openVisit finds a visit of this person at this provider that is not settled.
+// openVisit finds a visit of this person at this provider that is not settled
+// for good.
 func (s *Service) openVisit(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
+	v, err := s.ownVisit(ctx, tx, id, person, prov)
+	if err == nil && v.Closed {
+		err = &Error{"visit", id, "这次就诊已经结算"}
+	}
+	return v, err
+}
+
+// ownVisit finds a visit of this person at this provider.
+func (s *Service) ownVisit(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
 	v, ok, err := s.GetVisit(ctx, tx, id)
 	switch {
 	case err != nil:
@@ -355,8 +366,6 @@ func (s *Service) openVisit(ctx context.Context, tx *db.Tx, id, person, prov str
 		return v, &Error{"person", person, "与就诊登记的人员不符"}
 	case v.Cancelled:
 		return v, &Error{"visit", id, "这次就诊已经撤销"}
-	case v.Closed:
-		return v, &Error{"visit", id, "这次就诊已经结算"}
 	}
 	return v, nil
 }

@@ -22,9 +22,9 @@ type CancelRequest struct {
 	Actor    string
 }
 
-// holdVisit finds a visit of this person at this provider that is not settled
-// for good, to change it: whoever else decides upon the person waits.
-func (s *Service) holdVisit(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
+// hold finds a visit of this person at this provider, to change it: whoever else
+// decides upon the person waits.
+func (s *Service) hold(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
 	if person == "" {
 		seen, _, err := s.GetVisit(ctx, tx, id)
 		if err != nil {
@@ -35,15 +35,24 @@ func (s *Service) holdVisit(ctx context.Context, tx *db.Tx, id, person, prov str
 	if err := s.Expect(ctx, tx, id, person, true); err != nil {
 		return Visit{}, err
 	}
-	v, err := s.openVisit(ctx, tx, id, person, prov)
+	v, err := s.ownVisit(ctx, tx, id, person, prov)
 	forgetVisit(tx, id)
+	return v, err
+}
+
+// holdOpen is hold for a visit that must not be settled for good.
+func (s *Service) holdOpen(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
+	v, err := s.hold(ctx, tx, id, person, prov)
+	if err == nil && v.Closed {
+		err = &Error{"visit", id, "这次就诊已经结算"}
+	}
 	return v, err
 }
 
 // Cancel cancels a visit that has no fees and no settlement that stands. The
 // visit stays on record as cancelled.
 func (s *Service) Cancel(ctx context.Context, tx *db.Tx, q CancelRequest) error {
-	v, err := s.holdVisit(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdOpen(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return err
 	}
@@ -106,7 +115,7 @@ func list(names []string) string {
 // none: a settled line, and a line from which one that stays takes back, is
 // refused.
 func (s *Service) WithdrawFees(ctx context.Context, tx *db.Tx, q WithdrawRequest) (int, error) {
-	v, err := s.holdVisit(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdOpen(ctx, tx, q.Visit, q.Person, q.Provider)
 	if err != nil {
 		return 0, err
 	}
@@ -204,9 +213,13 @@ type DischargeRequest struct {
 }
 
 // Discharge ends a stay: it is settled as of that day, and no later fee is
-// taken.
+// taken. A stay that was settled before ends on the day that it was settled
+// as of.
 func (s *Service) Discharge(ctx context.Context, tx *db.Tx, q DischargeRequest) error {
-	v, err := s.holdStay(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.hold(ctx, tx, q.Visit, q.Person, q.Provider)
+	if err == nil {
+		err = isStay(v)
+	}
 	if err != nil {
 		return err
 	}
@@ -218,6 +231,15 @@ func (s *Service) Discharge(ctx context.Context, tx *db.Tx, q DischargeRequest) 
 	}
 	if err := s.within(ctx, tx, v.ID, v.Begun, q.Ended); err != nil {
 		return err
+	}
+	if v.Closed {
+		settled, err := s.LastSettled(ctx, tx, v.ID)
+		if err != nil {
+			return err
+		}
+		if dayOf(settled) != dayOf(q.Ended) {
+			return &Error{"ended", stamp(q.Ended), "已按出院日 " + dayOf(settled).String() + " 结算；出院日有误的，请先撤销结算"}
+		}
 	}
 	if q.Disease == "" {
 		q.Disease, q.DiseaseName = v.Disease, v.DiseaseName
@@ -231,13 +253,12 @@ func (s *Service) Discharge(ctx context.Context, tx *db.Tx, q DischargeRequest) 
 	return s.note(ctx, tx, v, q.Actor, "stay.discharge", map[string]string{"ended": stamp(q.Ended)})
 }
 
-// holdStay is holdVisit for what is a stay.
-func (s *Service) holdStay(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
-	v, err := s.holdVisit(ctx, tx, id, person, prov)
-	if err == nil && !stay(v.Kind) {
-		err = &Error{"visit", id, "这次就诊是" + v.Kind.Title() + "，不是住院"}
+// isStay refuses what is no stay.
+func isStay(v Visit) error {
+	if stay(v.Kind) {
+		return nil
 	}
-	return v, err
+	return &Error{"visit", v.ID, "这次就诊是" + v.Kind.Title() + "，不是住院"}
 }
 
 // within refuses a stay from begun to ended, zero while it lasts, that does not
@@ -281,7 +302,10 @@ func (s *Service) within(ctx context.Context, tx *db.Tx, visit string, begun, en
 // CancelDischarge takes a discharge back (出院撤销); the person is in hospital
 // again. A stay that is settled for good is refused until that is reversed.
 func (s *Service) CancelDischarge(ctx context.Context, tx *db.Tx, q CancelRequest) error {
-	v, err := s.holdStay(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdOpen(ctx, tx, q.Visit, q.Person, q.Provider)
+	if err == nil {
+		err = isStay(v)
+	}
 	if err != nil {
 		return err
 	}
@@ -326,7 +350,10 @@ type AmendRequest struct {
 // Amend corrects an admission. Once a part of the stay is settled, the kind of
 // care and the day of admission are fixed.
 func (s *Service) Amend(ctx context.Context, tx *db.Tx, q AmendRequest) error {
-	v, err := s.holdStay(ctx, tx, q.Visit, q.Person, q.Provider)
+	v, err := s.holdOpen(ctx, tx, q.Visit, q.Person, q.Provider)
+	if err == nil {
+		err = isStay(v)
+	}
 	if err != nil {
 		return err
 	}
