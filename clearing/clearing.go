@@ -15,7 +15,6 @@ package clearing
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -218,10 +217,10 @@ func between(ctx context.Context, tx *db.Tx, p Period, f func(*row) error, condi
 	from, to := around(p)
 	return tx.Each(ctx, func(rows *db.Rows) error {
 		var r row
-		var at, result string
+		var at string
 		t := &r.totals
 		if err := rows.Scan(&r.Settlement, &r.Visit, &r.Person, &at, &r.region, &r.care, &r.scheme, &r.kind,
-			&t.Total, &t.Fund, &t.Account, &t.Cash, &t.Hospital, &result); err != nil {
+			&t.Total, &t.Fund, &t.Account, &t.Cash, &t.Hospital, &t.InScope); err != nil {
 			return err
 		}
 		var err error
@@ -232,27 +231,15 @@ func between(ctx context.Context, tx *db.Tx, p Period, f func(*row) error, condi
 			return nil
 		}
 		r.Total, r.Fund, r.Account = t.Total, t.Fund, t.Account
-		if t.InScope, err = inScope(result); err != nil {
-			return fmt.Errorf("settlement %s: %w", r.Settlement, err)
-		}
 		t.Count, t.Visits = 1, 1
 		if r.side() == Reversals {
 			t.Visits = -1
 		}
 		r.Reversal = r.side() == Reversals
 		return f(&r)
-	}, `SELECT s.id, s.visit, s.person, s.at, s.region, p.region, s.scheme, s.kind, s.total, s.fund, s.account, s.cash, s.hospital, s.result
+	}, `SELECT s.id, s.visit, s.person, s.at, s.region, p.region, s.scheme, s.kind, s.total, s.fund, s.account, s.cash, s.hospital, s.in_scope
 		FROM settlement s JOIN provider p ON p.code = s.provider
 		WHERE s.at >= ? AND s.at < ? AND `+condition+` ORDER BY s.n`, append([]any{from, to}, args...)...)
-}
-
-// inScope reads what a stored answer says is in the policy's scope.
-func inScope(result string) (money.Fen, error) {
-	var a struct {
-		InScope money.Fen `json:"in_scope"`
-	}
-	err := json.Unmarshal([]byte(result), &a)
-	return a.InScope, err
 }
 
 // Disagreement says that what a provider states is not what the ledger holds.

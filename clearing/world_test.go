@@ -2,7 +2,6 @@ package clearing_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -143,16 +142,9 @@ func (w *world) reverse(tx *db.Tx, i int) made {
 	m := w.made[i]
 	w.made[i].reversed = true
 	id, of := m.Settlement+"R", m.Settlement
-	var stored string
-	w.must(tx.QueryRow(w.ctx, `SELECT result FROM settlement WHERE id = ?`, of).Scan(&stored))
-	var answer map[string]any
-	w.must(json.Unmarshal([]byte(stored), &answer))
-	answer["in_scope"] = (-m.inScope).String()
-	result, err := json.Marshal(answer)
-	w.must(err)
-	w.must(tx.Exec(w.ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, fund, account, cash, invoice, kase, result, hospital, ratio, note, steps)
-		SELECT ?, visit, person, provider, (SELECT MAX(n) + 1 FROM settlement), ?, region, scheme, kind, day, year_start, package, refused, -total, -fund, -account, -cash, invoice, kase, ?, -hospital, ratio, note, steps
-		FROM settlement WHERE id = ?`, id, w.now.Format(time.RFC3339Nano), string(result), of))
+	w.must(tx.Exec(w.ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, hospital, ratio, note, document)
+		SELECT ?, visit, person, provider, (SELECT MAX(n) + 1 FROM settlement), ?, region, scheme, kind, day, year_start, package, refused, -total, -in_scope, -fund, -account, -cash, invoice, -hospital, ratio, note, document
+		FROM settlement WHERE id = ?`, id, w.now.Format(time.RFC3339Nano), of))
 	w.must(tx.Exec(w.ctx, `INSERT INTO settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)
 		SELECT ?, n, stage, title, fund, fund_title, category, code, -base, -deductible, -payable, -paid FROM settlement_stage WHERE settlement = ?`, id, of))
 	var back []fund.Posting

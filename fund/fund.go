@@ -3,9 +3,8 @@
 // changed or removed.
 //
 // Account names: fund:REGION:FUND, acct:PERSON (个人账户), payable:PROVIDER
-// (应付定点机构), cash:PROVIDER (个人现金, received there), own:PERSON (what a
-// person paid in cash), opening:REGION, bank:REGION, receivable:REGION:REGION
-// and owed:REGION:REGION (异地清算 between agencies).
+// (应付定点机构), opening:REGION, bank:REGION, receivable:REGION:REGION and
+// owed:REGION:REGION (异地清算 between agencies).
 //
 // What is owed or belongs to a fund is positive, so that what is held, such as
 // money at a bank, is negative: the two sum to zero.
@@ -48,12 +47,6 @@ func FundAccount(region, fund string) string { return "fund:" + region + ":" + f
 
 // Payable is what is owed to a provider (应付).
 func Payable(provider string) string { return "payable:" + provider }
-
-// Cash is what people paid at a provider themselves.
-func Cash(provider string) string { return "cash:" + provider }
-
-// OwnPayment is where the cash of a person comes from (个人现金支付).
-func OwnPayment(person string) string { return "own:" + person }
 
 // Opening is where balances taken over from before Anji come from.
 func Opening(region string) string { return "opening:" + region }

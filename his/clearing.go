@@ -298,7 +298,7 @@ func messagesOf(ctx context.Context, tx *db.Tx, provider string, p clearing.Peri
 		err := rows.Scan(&id, &msgid)
 		out[id] = msgid
 		return err
-	}, `SELECT m.subject, m.msgid FROM settlement s JOIN his_message m ON m.subject = s.id WHERE s.provider = ? AND s.at >= ? AND s.at < ?`,
+	}, `SELECT m.subject, m.msgid FROM settlement s JOIN his_message m ON m.subject = s.id AND m.subject <> '' WHERE s.provider = ? AND s.at >= ? AND s.at < ?`,
 		provider, p.From.AddDays(-1).String(), p.To.AddDays(2).String())
 	return out, err
 }

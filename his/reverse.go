@@ -290,7 +290,7 @@ func keepMessage(ctx context.Context, tx *db.Tx, r *request) error {
 // it is "" for one that no message made.
 func (s *Server) messageOf(ctx context.Context, tx *db.Tx, st *settlement.Settlement) (msgid string, err error) {
 	for {
-		err := tx.QueryRow(ctx, `SELECT msgid FROM his_message WHERE subject = ?`, st.ID).Scan(&msgid)
+		err := tx.QueryRow(ctx, `SELECT msgid FROM his_message WHERE subject = ? AND subject <> ''`, st.ID).Scan(&msgid)
 		if !db.IsNotFound(err) {
 			return msgid, err
 		}

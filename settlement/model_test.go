@@ -185,13 +185,15 @@ func books(people []*patient) (ledger, yearSums map[string]money.Fen) {
 			pooled = map[policy.Scheme]string{policy.Employee: "pooled_employee", policy.Resident: "pooled_resident"}[p.scheme]
 		}
 		ledger[fund.PersonAccount(p.id)] += p.account
+		visits := map[*visited]bool{}
 		for _, s := range p.standing {
-			cash := s.person(s.outcome) - s.account
 			ledger[fund.FundAccount(p.region, pooled)] -= s.basic
 			ledger[fund.FundAccount(p.region, "catastrophic")] -= s.large
+			if kind := map[bool]string{true: "inpatient", false: "outpatient"}[s.visit.stay]; !visits[s.visit] {
+				visits[s.visit] = true
+				yearSums[p.id+" visits:"+kind]++
+			}
 			ledger[fund.Payable(s.visit.provider)] += s.basic + s.large + s.account
-			ledger[fund.Cash(s.visit.provider)] += cash
-			ledger[fund.OwnPayment(p.id)] -= cash
 			for name, a := range map[string]money.Fen{"deductible": s.deductible, "in_scope": s.scope, "basic_fund": s.basic,
 				"outpatient_fund": s.outpatient, "catastrophic_base": s.base, "catastrophic_fund": s.large} {
 				yearSums[p.id+" "+name] += a

@@ -136,24 +136,22 @@ func (s *Service) SettledFees(ctx context.Context, tx *db.Tx, st *Settlement) ([
 	if err != nil {
 		return nil, err
 	}
+	d, err := documentOf(ctx, tx, st.ID)
+	if err != nil {
+		return nil, err
+	}
 	var out []SettledFee
-	err = tx.Each(ctx, func(rows *db.Rows) error {
-		var serial string
-		var d policy.LineSplit
-		if err := rows.Scan(&serial, &d.FullOwnPay, &d.OverCeiling, &d.FirstOwnPay, &d.InScope); err != nil {
-			return err
-		}
-		i, ok := index[serial]
+	for _, l := range d.Lines {
+		i, ok := index[l.Serial]
 		if !ok {
-			return fmt.Errorf("settlement %s: its line %s has no fee", st.ID, serial)
+			return nil, fmt.Errorf("settlement %s: its line %s has no fee", st.ID, l.Serial)
 		}
 		f := fees[i]
-		f.Split = d
+		f.Split = l.LineSplit
 		f.Quantity, f.Amount = f.Quantity*catalogue.Quantity(sign), f.Amount*money.Fen(sign)
 		out = append(out, f)
-		return nil
-	}, `SELECT serial, full_own_pay, over_ceiling, first_own_pay, in_scope FROM settlement_line WHERE settlement = ? ORDER BY n`, st.ID)
-	return out, err
+	}
+	return out, nil
 }
 
 // Standing follows a settlement that was reversed because of another to the one

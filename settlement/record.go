@@ -2,9 +2,7 @@ package settlement
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/calc"
@@ -43,16 +41,13 @@ func identities(c *policy.Case, r *policy.Result, total money.Fen) error {
 
 // record writes a settlement and all that follows from it.
 func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q SettleRequest, lines []netLine) error {
-	if err := s.writeRow(ctx, tx, st); err != nil {
-		return err
-	}
 	serials := make([]string, 0, len(lines))
 	for _, l := range lines {
 		if l.quantity != 0 {
 			serials = append(serials, l.serial)
 		}
 	}
-	if err := writeParts(ctx, tx, st, serials); err != nil {
+	if err := s.write(ctx, tx, st, serials); err != nil {
 		return err
 	}
 	if err := markFees(ctx, tx, st, q.Batch == "" && q.until(st) == 0, lines); err != nil {
@@ -64,37 +59,55 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 			return err
 		}
 	}
-	return s.post(ctx, tx, st, "settle", q.Actor)
+	return s.post(ctx, tx, st, st.parts, "settle", q.Actor)
 }
 
-// writeRow writes the row of a settlement.
-func (s *Service) writeRow(ctx context.Context, tx *db.Tx, st *Settlement) error {
+// write writes a settlement, with what each stage paid; the serials are those
+// of the fees of its lines.
+func (s *Service) write(ctx context.Context, tx *db.Tx, st *Settlement, serials []string) error {
 	r, c := &st.Result, &st.Case
 	n := db.NextID()
 	if st.place == 0 {
 		st.place = n
 	}
-	first, year := years(r.Package, c)
-	last := year
-	if r.Divided && !r.Package.StayCounts() {
-		last = first
-	}
-	kase := calc.AppendCase(nil, s.store, r.Package, c)
-	if len(kase) > calc.MaxBytes { // it could not be read back
-		return &Error{"batch", "", "费用明细过多；请按收费批次分次结算"}
-	}
-	steps, err := json.Marshal(keepSteps(st.Steps))
+	_, year := years(r.Package, c)
+	from, to := countsIn(r, c)
+	document, err := s.documentFor(st, serials)
 	if err != nil {
 		return err
 	}
-	return tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, fund, account, cash, invoice, kase, result, ratio, hospital, note, steps,
+	if err := tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, ratio, hospital, note, document,
 			reverses, replaces, place, counts_from, counts_to, stay_borne)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, n, st.At.Format(time.RFC3339Nano), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
-		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.FundTotal), int64(r.Account), int64(r.Cash), st.Invoice,
-		string(kase), string(calc.AppendResult(nil, r, nil)),
-		int64(r.Ratio), int64(r.Hospital), st.Note, string(steps),
-		st.Reverses, st.Replaces, st.place, int(first), int(last), int64(stayBorne(r)))
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, n, st.At.In(zone).Format(atLayout), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
+		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.InScope), int64(r.FundTotal), int64(r.Account), int64(r.Cash), st.Invoice,
+		int64(r.Ratio), int64(r.Hospital), st.Note, document,
+		st.Reverses, st.Replaces, st.place, int(from), int(to), int64(stayBorne(r))); err != nil {
+		return err
+	}
+	stages := r.Stages()
+	rows := make([][]any, len(stages))
+	for n, sp := range stages {
+		var f policy.Fund
+		if sp.Fund != nil {
+			f = *sp.Fund
+		}
+		rows[n] = []any{st.ID, n + 1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)}
+	}
+	return tx.Insert(ctx, "settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)", rows)
+}
+
+// atLayout is how the times of settlements are kept: China's, sorted as texts.
+const atLayout = "2006-01-02T15:04:05.000000000-07:00"
+
+// countsIn is the first and the last benefit year in which a settlement counts
+// as a visit.
+func countsIn(r *policy.Result, c *policy.Case) (first, last civil.Date) {
+	first, last = years(r.Package, c)
+	if r.Divided && !r.Package.StayCounts() {
+		last = first
+	}
+	return first, last
 }
 
 // stayBorne is what a result bore of deductibles per stay: those of a year have
@@ -109,17 +122,11 @@ func stayBorne(r *policy.Result) (borne money.Fen) {
 }
 
 // post moves the sums of the year and the ledger by a settlement, and says so
-// in the audit record.
-func (s *Service) post(ctx context.Context, tx *db.Tx, st *Settlement, action, actor string) error {
-	r, c := &st.Result, &st.Case
-	first, year := years(r.Package, c)
-	if err := writeSums(ctx, tx, r, c, st.Person.ID, first, &c.YearToDate, &r.YearToDate); err != nil {
+// in the audit record. others are what else stands of the visit.
+func (s *Service) post(ctx context.Context, tx *db.Tx, st *Settlement, others []part, action, actor string) error {
+	r := &st.Result
+	if err := moveSums(ctx, tx, st, others); err != nil {
 		return err
-	}
-	if r.Divided {
-		if err := writeSums(ctx, tx, r, c, st.Person.ID, year, &c.NextYear, &r.NextYear); err != nil {
-			return err
-		}
 	}
 	if err := fund.Post(ctx, tx, fund.Entry{At: st.At, Kind: entryKind(st), Ref: st.ID, Postings: postings(st)}); err != nil {
 		return err
@@ -142,28 +149,6 @@ func entryKind(st *Settlement) string {
 	return "settlement"
 }
 
-// writeParts writes what each stage paid and how each line, of the serial,
-// divided.
-func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, serials []string) error {
-	stages := st.Result.Stages()
-	rows := make([][]any, len(stages))
-	for n, sp := range stages {
-		var f policy.Fund
-		if sp.Fund != nil {
-			f = *sp.Fund
-		}
-		rows[n] = []any{st.ID, n + 1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)}
-	}
-	if err := tx.Insert(ctx, "settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)", rows); err != nil {
-		return err
-	}
-	rows = make([][]any, len(serials))
-	for i, d := range st.Result.Lines {
-		rows[i] = []any{st.ID, i + 1, serials[i], int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)}
-	}
-	return tx.Insert(ctx, "settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope)", rows)
-}
-
 // markFees marks the fees of the lines as settled; whole says that they are all
 // that are unsettled.
 func markFees(ctx context.Context, tx *db.Tx, st *Settlement, whole bool, lines []netLine) error {
@@ -180,25 +165,91 @@ func markFees(ctx context.Context, tx *db.Tx, st *Settlement, whole bool, lines 
 	return nil
 }
 
-// writeSums moves the sums of a year. Later settlements may have moved them
-// since those that the case was decided from.
-func writeSums(ctx context.Context, tx *db.Tx, r *policy.Result, c *policy.Case, person string, year civil.Date, before, after *policy.Accumulators) error {
+// sumRows are the rows that move the sums of a year.
+func sumRows(rows [][]any, r *policy.Result, c *policy.Case, person string, year civil.Date, before, after *policy.Accumulators) [][]any {
 	for i, name := range r.Package.Accumulators() {
-		moved := after[i] - before[i]
-		if moved == 0 {
-			continue
-		}
-		if err := tx.Exec(ctx, `INSERT INTO year_sum (person, region, scheme, year_start, name, amount) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (person, region, scheme, year_start, name) DO UPDATE SET amount = year_sum.amount + excluded.amount`,
-			person, c.Region, c.Scheme, int(year), name, int64(moved)); err != nil {
-			return err
+		if moved := after[i] - before[i]; moved != 0 {
+			rows = append(rows, []any{person, c.Region, c.Scheme, int(year), name, int64(moved)})
 		}
 	}
-	return nil
+	return rows
+}
+
+// moveSums moves the sums of the year, and how many visits were settled in it.
+// Later settlements may have moved them since those that the case was decided
+// from. others are what else stands of the visit.
+func moveSums(ctx context.Context, tx *db.Tx, st *Settlement, others []part) error {
+	r, c := &st.Result, &st.Case
+	first, year := years(r.Package, c)
+	rows := sumRows(nil, r, c, st.Person.ID, first, &c.YearToDate, &r.YearToDate)
+	if r.Divided {
+		rows = sumRows(rows, r, c, st.Person.ID, year, &c.NextYear, &r.NextYear)
+	}
+	if !r.Refused {
+		moved := int64(1)
+		if st.Reverses != "" {
+			moved = -1
+		}
+		from, to := countsIn(r, c)
+		for y := from; ; y = to {
+			if !countsAmong(others, c.Visit, y) {
+				rows = append(rows, []any{st.Person.ID, c.Region, c.Scheme, int(y), visitCount(c.Visit), moved})
+			}
+			if y == to {
+				break
+			}
+		}
+	}
+	return tx.InsertOr(ctx, "year_sum (person, region, scheme, year_start, name, amount)", rows,
+		`ON CONFLICT (person, region, scheme, year_start, name) DO UPDATE SET amount = year_sum.amount + excluded.amount`)
+}
+
+// visitCount is the name of the sum that counts visits of a kind; stays of all
+// kinds count together.
+func visitCount(k policy.VisitKind) string {
+	if stay(k) {
+		k = policy.Inpatient
+	}
+	return visitPrefix + k.String()
+}
+
+// visitPrefix begins the names of the sums that count visits.
+const visitPrefix = "visits:"
+
+// A part is a settlement of a visit that stands and was not refused: a visit
+// may be settled in parts, and counts once.
+type part struct {
+	id        string
+	kind      policy.VisitKind
+	from, to  civil.Date // the benefit years in which it counts
+	stayBorne money.Fen
+}
+
+// countsAmong reports whether one of the parts counts as a visit of the kind in
+// the year.
+func countsAmong(parts []part, kind policy.VisitKind, year civil.Date) bool {
+	for _, p := range parts {
+		if visitCount(p.kind) == visitCount(kind) && p.from <= year && year <= p.to {
+			return true
+		}
+	}
+	return false
+}
+
+// laterParts reads what stands of a visit but for one settlement.
+func laterParts(ctx context.Context, tx *db.Tx, into *[]part, visit, but string) error {
+	*into = nil
+	return tx.Later(ctx, func(rows *db.Rows) error {
+		var p part
+		err := rows.Scan(&p.id, &p.kind, &p.from, &p.to, &p.stayBorne)
+		*into = append(*into, p)
+		return err
+	}, `SELECT s.id, s.kind, s.counts_from, s.counts_to, s.stay_borne FROM settlement s WHERE s.visit = ? AND s.id <> ? AND s.refused = 0 AND `+stands, visit, but)
 }
 
 // postings are the ledger's view of a settlement: what funds and the account
-// pay is owed to the provider; what the person pays is received there.
+// pay is owed to the provider. The cash that a person pays there is not the
+// funds' money, and no part of their books.
 func postings(st *Settlement) []fund.Posting {
 	r := &st.Result
 	var out []fund.Posting
@@ -209,9 +260,7 @@ func postings(st *Settlement) []fund.Posting {
 	}
 	return append(out,
 		fund.Posting{Account: fund.PersonAccount(st.Person.ID), Amount: -r.Account},
-		fund.Posting{Account: fund.Payable(st.Provider.Code), Amount: r.FundTotal + r.Account},
-		fund.Posting{Account: fund.OwnPayment(st.Person.ID), Amount: -r.Cash},
-		fund.Posting{Account: fund.Cash(st.Provider.Code), Amount: r.Cash})
+		fund.Posting{Account: fund.Payable(st.Provider.Code), Amount: r.FundTotal + r.Account})
 }
 
 // keptStep is a step of an explanation as it is stored: with the kind's name,
@@ -229,11 +278,7 @@ func keepSteps(steps []policy.Step) []keptStep {
 	return out
 }
 
-func readSteps(data string) ([]policy.Step, error) {
-	var kept []keptStep
-	if err := json.Unmarshal([]byte(data), &kept); err != nil {
-		return nil, err
-	}
+func readSteps(kept []keptStep) ([]policy.Step, error) {
 	kinds := map[string]policy.StepKind{}
 	for k := policy.StepTotal; k <= policy.StepCash; k++ {
 		kinds[k.String()] = k

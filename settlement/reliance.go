@@ -32,17 +32,21 @@ func (s *Service) DecidedOn(ctx context.Context, tx *db.Tx, person string, from,
 	// The fees of a settlement that was reversed are no longer its own.
 	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var d Decided
-		var kase string
-		if err := rows.Scan(&d.ID, &d.Provider, &kase); err != nil {
+		var stored []byte
+		if err := rows.Scan(&d.ID, &d.Provider, &stored); err != nil {
 			return err
 		}
-		if err := dec.Decode([]byte(kase), &d.Case); err != nil {
+		doc, err := unpack(stored)
+		if err == nil {
+			err = dec.Decode(doc.Case, &d.Case)
+		}
+		if err != nil {
 			return fmt.Errorf("settlement %s: %w", d.ID, err)
 		}
 		d.Case.Lines = nil // the decoder's own
 		out = append(out, d)
 		return nil
-	}, `SELECT s.id, s.provider, s.kase FROM settlement s WHERE s.person = ? AND s.day >= ? AND s.day <= ? AND s.refused = 0
+	}, `SELECT s.id, s.provider, s.document FROM settlement s WHERE s.person = ? AND s.day >= ? AND s.day <= ? AND s.refused = 0
 		AND EXISTS (SELECT 1 FROM fee f WHERE f.visit = s.visit AND f.settlement = s.id) ORDER BY s.n`, person, int(from), int(to))
 	return out, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/anji-platform/anji/calc"
 	"github.com/anji-platform/anji/civil"
@@ -96,7 +97,7 @@ func (s *Service) reversible(ctx context.Context, tx *db.Tx, q ReverseRequest) (
 		}
 		want := "已于 " + stamp(by.At) + " 撤销，撤销的结算ID " + by.ID
 		var again string
-		err = tx.QueryRow(ctx, `SELECT id FROM settlement WHERE replaces = ?`, old.ID).Scan(&again)
+		err = tx.QueryRow(ctx, `SELECT id FROM settlement WHERE replaces = ? AND replaces <> ''`, old.ID).Scan(&again)
 		if err == nil {
 			want += "；因更早的结算撤销，已重新计算为结算 " + again
 		} else if !db.IsNotFound(err) {
@@ -150,21 +151,19 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 		return nil, err
 	}
 	st.Balance = c.Account - r.Account
-	if err := s.writeRow(ctx, tx, st); err != nil {
-		return nil, err
-	}
 	serials, err := serialsOf(ctx, tx, old.ID)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeParts(ctx, tx, st, serials); err != nil {
+	if err := s.write(ctx, tx, st, serials); err != nil {
 		return nil, err
 	}
 	if err := tx.Exec(ctx, `INSERT INTO reversed_fee (settlement, `+feeColumns+`) SELECT settlement, `+feeColumns+` FROM fee WHERE visit = ? AND settlement = ?`,
 		old.Visit.ID, old.ID); err != nil {
 		return nil, err
 	}
-	return st, s.post(ctx, tx, st, "settle.reverse", actor)
+	others := slices.DeleteFunc(read.parts, func(p part) bool { return p.id == old.ID })
+	return st, s.post(ctx, tx, st, others, "settle.reverse", actor)
 }
 
 // versionOf checks that the package that decided is still there: without it
@@ -201,12 +200,10 @@ func negated(r *policy.Result) policy.Result {
 }
 
 func serialsOf(ctx context.Context, tx *db.Tx, id string) (serials []string, err error) {
-	err = tx.Each(ctx, func(rows *db.Rows) error {
-		var serial string
-		err := rows.Scan(&serial)
-		serials = append(serials, serial)
-		return err
-	}, `SELECT serial FROM settlement_line WHERE settlement = ? ORDER BY n`, id)
+	d, err := documentOf(ctx, tx, id)
+	for _, l := range d.Lines {
+		serials = append(serials, l.Serial)
+	}
 	return serials, err
 }
 
@@ -231,7 +228,7 @@ func (s *Service) replay(ctx context.Context, tx *db.Tx, old *Settlement, actor 
 		if err := s.versionOf(r.Result.Package); err != nil {
 			return nil, fmt.Errorf("settlement %s: %w", r.ID, err)
 		}
-		if err := dec.Decode([]byte(r.kase), &r.Case); err != nil {
+		if err := dec.Decode(r.document.Case, &r.Case); err != nil {
 			return nil, fmt.Errorf("settlement %s: %w", r.ID, err)
 		}
 		if r.place < old.place {
@@ -295,20 +292,21 @@ func (s *Service) remake(ctx context.Context, tx *db.Tx, r *row, st *Settlement,
 	if r.Note != "" {
 		st.Note = r.Note + "；" + st.Note
 	}
-	if err := s.writeRow(ctx, tx, st); err != nil {
-		return err
-	}
 	serials, err := serialsOf(ctx, tx, r.ID)
 	if err != nil {
 		return err
 	}
-	if err := writeParts(ctx, tx, st, serials); err != nil {
+	var others []part
+	if err := errors.Join(laterParts(ctx, tx, &others, st.Visit.ID, r.ID), tx.Flush(ctx)); err != nil {
+		return err
+	}
+	if err := s.write(ctx, tx, st, serials); err != nil {
 		return err
 	}
 	if err := tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND settlement = ?`, st.ID, st.Visit.ID, r.ID); err != nil {
 		return err
 	}
-	return s.post(ctx, tx, st, "settle.again", actor)
+	return s.post(ctx, tx, st, others, "settle.again", actor)
 }
 
 // history is what a person's settlements moved, in their order. It is what

@@ -63,6 +63,7 @@ type Settlement struct {
 	ReversedBy string // the reversal of this settlement, "" while it stands
 	Replaces   string // the reversed settlement in whose place this one was made again
 	place      int64  // in the order of the person's settlements; 0: the last
+	parts      []part // what else stands of the visit
 }
 
 // Preview decides what settling would give and writes nothing (预结算).
@@ -159,6 +160,7 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 		pkg = st.Result.Package
 	}
 	st.Balance = max(0, c.Account-(st.Result.Account-st.Result.FamilyAccount))
+	st.parts = read.parts
 	return st, lines, nil
 }
 
@@ -195,16 +197,15 @@ func (q *SettleRequest) until(st *Settlement) civil.Date {
 
 // A snapshot is what the store holds on a visit and its person, read together.
 type snapshot struct {
-	pkg       *policy.Package // of the day of the settlement
-	fees      []feeRow
-	spells    []enrolment.Insurance
-	classes   []enrolment.Class
-	filing    policy.Filing
-	diseases  []enrolment.SpecialDisease
-	account   money.Fen
-	sums      []storedSum
-	visits    map[policy.VisitKind]int // of the year before this one, by kind
-	stayBorne money.Fen
+	pkg      *policy.Package // of the day of the settlement
+	fees     []feeRow
+	spells   []enrolment.Insurance
+	classes  []enrolment.Class
+	filing   policy.Filing
+	diseases []enrolment.SpecialDisease
+	account  money.Fen
+	sums     []storedSum
+	parts    []part // what stands of the visit
 }
 
 type storedSum struct {
@@ -324,11 +325,11 @@ func years(pkg *policy.Package, c *policy.Case) (first, year civil.Date) {
 	return first, year
 }
 
-// laterSums reads the person's sums of the benefit years and how many visits
-// came before, under the package's calendar.
+// laterSums reads the person's sums of the benefit years under the package's
+// calendar, and what was settled of the visit.
 func (r *snapshot) laterSums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v Visit) error {
 	first, year := years(pkg, c)
-	r.sums, r.visits, r.stayBorne = nil, map[policy.VisitKind]int{}, 0
+	r.sums = nil
 	err := tx.Later(ctx, func(rows *db.Rows) error {
 		var s storedSum
 		err := rows.Scan(&s.year, &s.name, &s.amount)
@@ -338,20 +339,7 @@ func (r *snapshot) laterSums(ctx context.Context, tx *db.Tx, pkg *policy.Package
 	if err != nil {
 		return err
 	}
-	// A stay settled in parts is one stay.
-	err = tx.Later(ctx, func(rows *db.Rows) error {
-		var kind policy.VisitKind
-		var n int
-		err := rows.Scan(&kind, &n)
-		r.visits[kind] = n
-		return err
-	}, `SELECT s.kind, COUNT(DISTINCT s.visit) FROM settlement s WHERE s.person = ? AND s.counts_from <= ? AND s.counts_to >= ? AND s.refused = 0 AND s.region = ? AND s.scheme = ? AND s.visit <> ? AND `+stands+` GROUP BY s.kind`,
-		v.Person, int(first), int(first), pkg.Region, c.Scheme, v.ID)
-	if err != nil || !stay(v.Kind) {
-		return err
-	}
-	return tx.Later(ctx, func(rows *db.Rows) error { return rows.Scan(&r.stayBorne) },
-		`SELECT COALESCE(SUM(s.stay_borne), 0) FROM settlement s WHERE s.visit = ? AND s.refused = 0 AND `+stands, v.ID)
+	return laterParts(ctx, tx, &r.parts, v.ID, "")
 }
 
 // stands is the condition that a settlement s is neither reversed nor a
@@ -376,9 +364,19 @@ func (r *snapshot) fillSums(pkg *policy.Package, c *policy.Case) {
 			c.NextYear[slot] = s.amount
 		}
 	}
-	c.Nth = 1 + r.visits[c.Visit]
-	if stay(c.Visit) {
-		c.Nth = 1 + r.visits[policy.Inpatient] + r.visits[policy.DaySurgery] + r.visits[policy.Maternity]
+	// A visit settled in parts is one visit.
+	c.Nth, c.StayBorne = 1, 0
+	for _, s := range r.sums {
+		if s.year == first && s.name == visitCount(c.Visit) {
+			c.Nth += int(s.amount)
+		}
 	}
-	c.StayBorne = r.stayBorne
+	if countsAmong(r.parts, c.Visit, first) {
+		c.Nth--
+	}
+	if stay(c.Visit) {
+		for _, p := range r.parts {
+			c.StayBorne += p.stayBorne
+		}
+	}
 }

@@ -3,6 +3,7 @@ package settlement
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
@@ -28,7 +29,9 @@ func (s *Service) YearSums(ctx context.Context, tx *db.Tx, person string, day ci
 	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var y YearSum
 		err := rows.Scan(&y.Region, &y.Scheme, &y.Year, &y.Name, &y.Amount)
-		out = append(out, y)
+		if !strings.HasPrefix(y.Name, visitPrefix) {
+			out = append(out, y)
+		}
 		return err
 	}, `SELECT region, scheme, year_start, name, amount FROM year_sum WHERE person = ? AND year_start > ? AND year_start <= ?
 		ORDER BY scheme, region, year_start, name`, person, int(day.AddMonths(-12)), int(day))

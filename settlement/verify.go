@@ -1,6 +1,7 @@
 package settlement
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,7 @@ func (s *Service) Verify(ctx context.Context, tx *db.Tx) error {
 		}
 		for i := range rows {
 			if rows[i].Person.ID != last.Person.ID {
+				v.count(last.Person.ID)
 				v.history = newHistory()
 			}
 			if err := v.verify(ctx, tx, &rows[i]); err != nil {
@@ -51,6 +53,7 @@ func (s *Service) Verify(ctx context.Context, tx *db.Tx) error {
 			last = rows[i]
 		}
 		if len(rows) < page {
+			v.count(last.Person.ID)
 			break
 		}
 	}
@@ -69,10 +72,20 @@ type verifier struct {
 	history *history // of the person, what stands
 }
 
+// count keeps how many visits of the person stand, by kind and year.
+func (v *verifier) count(person string) {
+	if v.history == nil {
+		return
+	}
+	for k, visits := range v.history.visits {
+		v.moved[sumKey{person, k.region, k.scheme, k.year, visitCount(k.kind)}] += money.Fen(len(visits))
+	}
+}
+
 // verify computes one settlement again and compares it with all that was
 // written of it.
 func (v *verifier) verify(ctx context.Context, tx *db.Tx, r *row) error {
-	if err := v.dec.Decode([]byte(r.kase), &r.Case); err != nil {
+	if err := v.dec.Decode(r.document.Case, &r.Case); err != nil {
 		return err
 	}
 	if r.Reverses != "" {
@@ -83,7 +96,7 @@ func (v *verifier) verify(ctx context.Context, tx *db.Tx, r *row) error {
 	if err := v.s.store.Settle(&r.Case, &again, nil); err != nil {
 		return err
 	}
-	name, err := differs(string(calc.AppendResult(nil, &again, nil)), r.result)
+	name, err := differs(calc.AppendResult(nil, &again, nil), r.document.Result)
 	switch {
 	case err != nil:
 		return err
@@ -126,7 +139,7 @@ func (v *verifier) verify(ctx context.Context, tx *db.Tx, r *row) error {
 }
 
 func amountsDiffer(r *row, want *policy.Result) bool {
-	return r.total != want.Total || r.fund != want.FundTotal || r.account != want.Account || r.cash != want.Cash
+	return r.inScope != want.InScope || r.total != want.Total || r.fund != want.FundTotal || r.account != want.Account || r.cash != want.Cash
 }
 
 // reversal checks that a reversal is the opposite of what it reversed.
@@ -144,7 +157,7 @@ func (v *verifier) reversal(ctx context.Context, tx *db.Tx, r *row) error {
 	}
 	want := negated(&old.Result)
 	want.YearToDate, want.NextYear = r.Result.YearToDate, r.Result.NextYear
-	name, err := differs(string(calc.AppendResult(nil, &want, nil)), r.result)
+	name, err := differs(calc.AppendResult(nil, &want, nil), r.document.Result)
 	switch {
 	case err != nil:
 		return err
@@ -174,15 +187,15 @@ func (v *verifier) reversal(ctx context.Context, tx *db.Tx, r *row) error {
 
 // differs names the first field but the steps in which two answers differ, or
 // "".
-func differs(a, b string) (string, error) {
-	if a == b {
+func differs(a, b []byte) (string, error) {
+	if bytes.Equal(a, b) {
 		return "", nil
 	}
 	var x, y map[string]any
-	if err := json.Unmarshal([]byte(a), &x); err != nil {
+	if err := json.Unmarshal(a, &x); err != nil {
 		return "", err
 	}
-	if err := json.Unmarshal([]byte(b), &y); err != nil {
+	if err := json.Unmarshal(b, &y); err != nil {
 		return "", err
 	}
 	delete(x, "steps")
@@ -227,23 +240,13 @@ func parts(ctx context.Context, tx *db.Tx, r *row, want *policy.Result) error {
 	if n != want.NumStages {
 		return fmt.Errorf("it has %d stages, decided were %d", n, want.NumStages)
 	}
-	n = 0
-	err = tx.Each(ctx, func(rs *db.Rows) error {
-		var l policy.LineSplit
-		if err := rs.Scan(&l.FullOwnPay, &l.OverCeiling, &l.FirstOwnPay, &l.InScope); err != nil {
-			return err
-		}
-		n++
-		if n > len(want.Lines) || l != want.Lines[n-1] {
-			return fmt.Errorf("line %d is not divided as decided", n)
-		}
-		return nil
-	}, `SELECT full_own_pay, over_ceiling, first_own_pay, in_scope FROM settlement_line WHERE settlement = ? ORDER BY n`, r.ID)
-	if err != nil {
-		return err
-	}
-	if n != len(want.Lines) {
+	if n = len(r.document.Lines); n != len(want.Lines) {
 		return fmt.Errorf("it has %d lines, decided were %d", n, len(want.Lines))
+	}
+	for i, l := range r.document.Lines {
+		if l.LineSplit != want.Lines[i] {
+			return fmt.Errorf("line %d is not divided as decided", i+1)
+		}
 	}
 	// A settlement that stands marks its fees; those of one that does not were
 	// copied aside.

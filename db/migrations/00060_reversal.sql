@@ -13,10 +13,8 @@ ALTER TABLE settlement ADD COLUMN counts_from INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE settlement ADD COLUMN counts_to INTEGER NOT NULL DEFAULT 0;
 -- The deductible per stay that it bore (起付标准), for the later parts of a stay.
 ALTER TABLE settlement ADD COLUMN stay_borne BIGINT NOT NULL DEFAULT 0;
-UPDATE settlement SET place = n, counts_from = year_start, counts_to = year_start,
-    stay_borne = (SELECT COALESCE(SUM(p.deductible), 0) FROM settlement_stage p WHERE p.settlement = settlement.id);
 CREATE UNIQUE INDEX settlement_reverses ON settlement (reverses) WHERE reverses <> '';
-CREATE INDEX settlement_replaces ON settlement (replaces);
+CREATE INDEX settlement_replaces ON settlement (replaces) WHERE replaces <> '';
 CREATE INDEX settlement_history ON settlement (person, place, n);
 
 -- The fees of a reversed settlement as they were when it stood. The fees
@@ -69,7 +67,7 @@ CREATE TABLE his_message (
     cancelled INTEGER NOT NULL,
     PRIMARY KEY (provider, msgid)
 );
-CREATE INDEX his_message_subject ON his_message (subject);
+CREATE INDEX his_message_subject ON his_message (subject) WHERE subject <> '';
 
 -- What a provider said of a visit that only goes back to it: sealed, for it
 -- holds names and telephone numbers.
