@@ -63,6 +63,13 @@ func (l *line) set(name, text string) {
 	l.texts[i] = text
 }
 
+// offer is set for a field that not every node has.
+func (l *line) offer(name, text string) {
+	if i, ok := l.node.byName[name]; ok {
+		l.texts[i] = text
+	}
+}
+
 func (l *line) money(name string, a money.Fen) { l.set(name, a.String()) }
 
 // append writes the output. A field that was not set is 0 if it is a number

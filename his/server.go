@@ -89,7 +89,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, catalogues)
+var offered = together(core, catalogues, clearings, reversals, stayings, histories)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {
@@ -265,14 +265,18 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		key := r.provider + " " + r.msgid
 		var before db.Reply
 		var sender standing
+		var cancelled bool
 		var err error
 		if !op.reads {
 			// Twins of a request wait for each other.
-			err = errors.Join(tx.Lock(ctx, scope+" "+key), tx.LaterRecall(ctx, &before, scope, key))
+			err = errors.Join(s.lockMessages(ctx, tx, r), tx.LaterRecall(ctx, &before, scope, key), laterCancelled(ctx, tx, &cancelled, r))
 		}
 		visit, person := r.about()
 		if err = errors.Join(err, sender.expect(ctx, tx, r), s.Settlement.Expect(ctx, tx, visit, person, !op.reads), tx.Flush(ctx)); err != nil {
 			return err
+		}
+		if cancelled {
+			return refuse("msgid“%s”的报文已被 2601 冲正，不再办理；仍需办理的，请用新的 msgid", clip(r.msgid, 64))
 		}
 		st.repeated = before.Digest != nil
 		if st.repeated {
@@ -295,6 +299,9 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		if op.reads {
 			attached = a.file
 			return nil
+		}
+		if err := keepMessage(ctx, tx, r); err != nil {
+			return err
 		}
 		return tx.Remember(ctx, scope, key, r.digest[:], s.Sealer.Seal(scope, string(reply)))
 	})

@@ -85,6 +85,7 @@ type row struct {
 	n                          int64
 	kase, result, steps        string
 	total, fund, account, cash money.Fen
+	stayBorne                  money.Fen
 }
 
 // rows reads settlements with their amounts.
@@ -95,7 +96,8 @@ func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any
 		var at string
 		c, res := &r.Case, &r.Result
 		if err := rs.Scan(&r.ID, &r.n, &r.Visit.ID, &at, &r.Invoice, &r.Note, &r.kase, &r.result, &r.steps, &res.Ratio, &res.Hospital,
-			&c.Region, &c.Scheme, &c.Visit, &c.Date, &r.total, &r.fund, &r.account, &r.cash); err != nil {
+			&c.Region, &c.Scheme, &c.Visit, &c.Date, &r.total, &r.fund, &r.account, &r.cash,
+			&r.Reverses, &r.Replaces, &r.ReversedBy, &r.place, &r.stayBorne); err != nil {
 			return err
 		}
 		var err error
@@ -108,7 +110,8 @@ func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any
 		out = append(out, r)
 		return nil
 	}, `SELECT s.id, s.n, s.visit, s.at, s.invoice, s.note, s.kase, s.result, s.steps, s.ratio, s.hospital,
-		s.region, s.scheme, s.kind, s.day, s.total, s.fund, s.account, s.cash FROM settlement s `+where, args...)
+		s.region, s.scheme, s.kind, s.day, s.total, s.fund, s.account, s.cash,
+		s.reverses, s.replaces, COALESCE((SELECT r.id FROM settlement r WHERE r.reverses = s.id AND r.reverses <> ''), ''), s.place, s.stay_borne FROM settlement s `+where, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -43,29 +43,19 @@ func identities(c *policy.Case, r *policy.Result, total money.Fen) error {
 
 // record writes a settlement and all that follows from it.
 func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q SettleRequest, lines []netLine) error {
-	r, c := &st.Result, &st.Case
-	year, _ := r.Package.BenefitYear(c.Date)
-	first := year
-	if r.Divided {
-		first, _ = r.Package.BenefitYear(c.Admitted)
-	}
-	kase := calc.AppendCase(nil, s.store, r.Package, c)
-	if len(kase) > calc.MaxBytes { // it could not be read back
-		return &Error{"batch", q.Batch, "费用明细过多；请按收费批次分次结算"}
-	}
-	steps, err := json.Marshal(keepSteps(st.Steps))
-	if err != nil {
+	if err := s.writeRow(ctx, tx, st); err != nil {
 		return err
 	}
-	if err := tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, fund, account, cash, invoice, kase, result, ratio, hospital, note, steps)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, db.NextID(), st.At.Format(time.RFC3339Nano), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
-		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.FundTotal), int64(r.Account), int64(r.Cash), q.Invoice,
-		string(kase), string(calc.AppendResult(nil, r, nil)),
-		int64(r.Ratio), int64(r.Hospital), st.Note, string(steps)); err != nil {
+	serials := make([]string, 0, len(lines))
+	for _, l := range lines {
+		if l.quantity != 0 {
+			serials = append(serials, l.serial)
+		}
+	}
+	if err := writeParts(ctx, tx, st, serials); err != nil {
 		return err
 	}
-	if err := writeParts(ctx, tx, st, q.Batch, lines); err != nil {
+	if err := markFees(ctx, tx, st, q.Batch == "" && q.until(st) == 0, lines); err != nil {
 		return err
 	}
 	if stay(st.Visit.Kind) && !q.MidStay {
@@ -74,6 +64,55 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 			return err
 		}
 	}
+	return s.post(ctx, tx, st, "settle", q.Actor)
+}
+
+// writeRow writes the row of a settlement.
+func (s *Service) writeRow(ctx context.Context, tx *db.Tx, st *Settlement) error {
+	r, c := &st.Result, &st.Case
+	n := db.NextID()
+	if st.place == 0 {
+		st.place = n
+	}
+	first, year := years(r.Package, c)
+	last := year
+	if r.Divided && !r.Package.StayCounts() {
+		last = first
+	}
+	kase := calc.AppendCase(nil, s.store, r.Package, c)
+	if len(kase) > calc.MaxBytes { // it could not be read back
+		return &Error{"batch", "", "费用明细过多；请按收费批次分次结算"}
+	}
+	steps, err := json.Marshal(keepSteps(st.Steps))
+	if err != nil {
+		return err
+	}
+	return tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, fund, account, cash, invoice, kase, result, ratio, hospital, note, steps,
+			reverses, replaces, place, counts_from, counts_to, stay_borne)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, n, st.At.Format(time.RFC3339Nano), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
+		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.FundTotal), int64(r.Account), int64(r.Cash), st.Invoice,
+		string(kase), string(calc.AppendResult(nil, r, nil)),
+		int64(r.Ratio), int64(r.Hospital), st.Note, string(steps),
+		st.Reverses, st.Replaces, st.place, int(first), int(last), int64(stayBorne(r)))
+}
+
+// stayBorne is what a result bore of deductibles per stay: those of a year have
+// their own sums.
+func stayBorne(r *policy.Result) (borne money.Fen) {
+	for _, sp := range r.Stages() {
+		if sp.Stage.DeductiblePerVisit() {
+			borne += sp.Deductible
+		}
+	}
+	return borne
+}
+
+// post moves the sums of the year and the ledger by a settlement, and says so
+// in the audit record.
+func (s *Service) post(ctx context.Context, tx *db.Tx, st *Settlement, action, actor string) error {
+	r, c := &st.Result, &st.Case
+	first, year := years(r.Package, c)
 	if err := writeSums(ctx, tx, r, c, st.Person.ID, first, &c.YearToDate, &r.YearToDate); err != nil {
 		return err
 	}
@@ -82,16 +121,30 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 			return err
 		}
 	}
-	if err := fund.Post(ctx, tx, fund.Entry{At: st.At, Kind: "settlement", Ref: st.ID, Postings: postings(st)}); err != nil {
+	if err := fund.Post(ctx, tx, fund.Entry{At: st.At, Kind: entryKind(st), Ref: st.ID, Postings: postings(st)}); err != nil {
 		return err
 	}
-	return audit.Append(ctx, tx, audit.Record{At: st.At, Actor: q.Actor, Chain: audit.OfPerson(st.Person.ID), Action: "settle", Subject: st.ID,
-		Details: map[string]string{"visit": st.Visit.ID, "total": r.Total.String(), "fund": r.FundTotal.String(), "account": r.Account.String(), "cash": r.Cash.String()}})
+	details := map[string]string{"visit": st.Visit.ID, "total": r.Total.String(), "fund": r.FundTotal.String(), "account": r.Account.String(), "cash": r.Cash.String()}
+	if st.Reverses != "" {
+		details["reverses"] = st.Reverses
+	}
+	if st.Replaces != "" {
+		details["replaces"] = st.Replaces
+	}
+	return audit.Append(ctx, tx, audit.Record{At: st.At, Actor: actor, Chain: audit.OfPerson(st.Person.ID), Action: action, Subject: st.ID, Details: details})
 }
 
-// writeParts writes what each stage paid and how each line divided, and marks
-// the fees as settled.
-func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, batch string, lines []netLine) error {
+// entryKind is the kind of the ledger entry of a settlement.
+func entryKind(st *Settlement) string {
+	if st.Reverses != "" {
+		return "reversal"
+	}
+	return "settlement"
+}
+
+// writeParts writes what each stage paid and how each line, of the serial,
+// divided.
+func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, serials []string) error {
 	stages := st.Result.Stages()
 	rows := make([][]any, len(stages))
 	for n, sp := range stages {
@@ -104,18 +157,17 @@ func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, batch string, li
 	if err := tx.Insert(ctx, "settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)", rows); err != nil {
 		return err
 	}
-	rows = make([][]any, 0, len(lines))
-	for _, l := range lines {
-		if l.quantity == 0 {
-			continue
-		}
-		d := st.Result.Lines[len(rows)]
-		rows = append(rows, []any{st.ID, len(rows) + 1, l.serial, int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)})
+	rows = make([][]any, len(serials))
+	for i, d := range st.Result.Lines {
+		rows[i] = []any{st.ID, i + 1, serials[i], int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)}
 	}
-	if err := tx.Insert(ctx, "settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope)", rows); err != nil {
-		return err
-	}
-	if batch == "" {
+	return tx.Insert(ctx, "settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope)", rows)
+}
+
+// markFees marks the fees of the lines as settled; whole says that they are all
+// that are unsettled.
+func markFees(ctx context.Context, tx *db.Tx, st *Settlement, whole bool, lines []netLine) error {
+	if whole {
 		return tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND settlement = ''`, st.ID, st.Visit.ID)
 	}
 	for _, l := range lines {
@@ -128,14 +180,17 @@ func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, batch string, li
 	return nil
 }
 
+// writeSums moves the sums of a year. Later settlements may have moved them
+// since those that the case was decided from.
 func writeSums(ctx context.Context, tx *db.Tx, r *policy.Result, c *policy.Case, person string, year civil.Date, before, after *policy.Accumulators) error {
 	for i, name := range r.Package.Accumulators() {
-		if before[i] == after[i] {
+		moved := after[i] - before[i]
+		if moved == 0 {
 			continue
 		}
 		if err := tx.Exec(ctx, `INSERT INTO year_sum (person, region, scheme, year_start, name, amount) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (person, region, scheme, year_start, name) DO UPDATE SET amount = excluded.amount`,
-			person, c.Region, c.Scheme, int(year), name, int64(after[i])); err != nil {
+			ON CONFLICT (person, region, scheme, year_start, name) DO UPDATE SET amount = year_sum.amount + excluded.amount`,
+			person, c.Region, c.Scheme, int(year), name, int64(moved)); err != nil {
 			return err
 		}
 	}

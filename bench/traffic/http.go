@@ -95,6 +95,9 @@ type Client struct {
 	buf      bytes.Buffer
 	req      fasthttp.Request
 	resp     fasthttp.Response
+	// told, if set, learns of every message and what came of it: the reply is
+	// nil if there was none.
+	told func(message, reply []byte)
 }
 
 // NewClient makes a client of the interface at host:port. Clients with other
@@ -134,10 +137,17 @@ func (c *Client) Send(message []byte) ([]byte, error) {
 	c.req.Header.SetMethod("POST")
 	c.req.Header.SetContentType("application/json")
 	c.req.SetBody(message)
-	if err := c.http.Do(&c.req, &c.resp); err != nil {
+	err := c.http.Do(&c.req, &c.resp)
+	var reply []byte
+	if err == nil {
+		reply = c.resp.Body()
+	}
+	if c.told != nil {
+		c.told(message, reply)
+	}
+	if err != nil {
 		return nil, err
 	}
-	reply := c.resp.Body()
 	if !bytes.HasPrefix(reply, []byte(`{"infcode":0,`)) {
 		return reply, fmt.Errorf("%w: %s", ErrRefused, Field(reply, "err_msg"))
 	}

@@ -11,20 +11,22 @@ import (
 	"github.com/anji-platform/anji/server"
 )
 
-func TestMain(m *testing.M) { dbtest.Main(m) }
-
 func open1(t testing.TB) *server.Server {
 	t.Helper()
-	store, err := policy.Load(policies.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := server.Open(context.Background(), server.Config{Data: t.TempDir(), Database: dbtest.Location(t), Policies: store, Synthetic: true})
+	s, err := openAt(t.TempDir(), dbtest.Location(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+func openAt(dir, location string) (*server.Server, error) {
+	store, err := policy.Load(policies.FS)
+	if err != nil {
+		return nil, err
+	}
+	return server.Open(context.Background(), server.Config{Data: dir, Database: location, Policies: store, Synthetic: true})
 }
 
 func TestStore(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 
 func demoCommand() *cobra.Command {
 	var opts struct {
-		listen, data, today, policies string
-		people                        int
+		listen, data, db, today, policies string
+		people                            int
 	}
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -48,12 +48,13 @@ stays up until Ctrl-C.`,
 				shift := time.Date(day.Year(), time.Month(day.Month()), day.Day(), 0, 0, 0, 0, time.Local).Sub(midnight(time.Now()))
 				now = func() time.Time { return time.Now().Add(shift) }
 			}
-			return runDemo(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), opts.listen, opts.data, opts.policies, opts.people, now)
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), opts.listen, opts.data, opts.db, opts.policies, opts.people, now)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.listen, "listen", "127.0.0.1:8080", "address to serve on; port 0 takes a free one")
 	f.StringVar(&opts.data, "data", "", "folder to keep the data in (default: a temporary one, removed at the end)")
+	f.StringVar(&opts.db, "db", "", "postgres://… or the path of a SQLite file (default: anji.db in the folder)")
 	f.StringVar(&opts.today, "today", "", "the day it is, such as 2025-06-01 (default: today)")
 	f.StringVar(&opts.policies, "policies", "", "folder of packages (default: those in the binary)")
 	f.IntVar(&opts.people, "people", 3000, "how many generated people")
@@ -64,7 +65,7 @@ func midnight(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
 }
 
-func runDemo(ctx context.Context, out, errs io.Writer, listen, data, policies string, people int, now func() time.Time) (err error) {
+func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, policies string, people int, now func() time.Time) (err error) {
 	store, err := loadPolicies(policies)
 	if err != nil {
 		return err
@@ -83,7 +84,7 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, policies st
 	}
 	defer l.Close()
 	address := "http://" + l.Addr().String()
-	s, err := server.Open(ctx, server.Config{Data: data, Policies: store, Now: now, Synthetic: true, Address: address,
+	s, err := server.Open(ctx, server.Config{Data: data, Database: database, Policies: store, Now: now, Synthetic: true, Address: address,
 		Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		return err

@@ -152,7 +152,7 @@ func TestDemo(t *testing.T) {
 		defer cancel()
 		w := lineWriter{make(chan string, 100)}
 		done := make(chan error, 1)
-		go func() { done <- runDemo(ctx, w, io.Discard, "127.0.0.1:0", data, "", 50, time.Now); close(w.lines) }()
+		go func() { done <- runDemo(ctx, w, io.Discard, "127.0.0.1:0", data, "", "", 50, time.Now); close(w.lines) }()
 		base := ""
 		for line := range w.lines {
 			each(line)
