@@ -3,7 +3,6 @@ package his
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
@@ -50,6 +49,13 @@ type Exchange struct {
 	Repeated   bool         // the remembered reply of the same message
 	Settlement string       // 结算ID that the answer gives, of transactions that write
 	Forced     Forcing      // what was forced on it
+
+	// What the message and its answer are about, "" if nothing.
+	Insured  string // 参保地医保区划
+	Visit    string // 就诊ID
+	Care     string // 医疗类别, as a code of the interface
+	FileNo   string // 文件查询号
+	Reversed string // of 2601: the 原发送方报文ID
 }
 
 // A FieldFault is one thing wrong in a message.
@@ -214,25 +220,61 @@ func (e *Exchange) conclude(out *tap, st *stamp, reads bool) {
 	}
 	if _, params, err := mime.ParseMediaType(out.Header().Get("Content-Disposition")); err == nil {
 		e.File, e.Done, e.Reply = params["filename"], true, nil
+	}
+	if reply, err := parseJSON(e.Reply); err == nil {
+		e.Done, e.Refusal = plainText(reply.get("infcode")) == "0", plainText(reply.get("err_msg"))
+		e.Repeated = e.Done && st.repeated
+		output := reply.get("output")
+		e.Visit, e.FileNo = output.search("mdtrt_id"), output.search("file_qury_no")
+		if !reads {
+			e.Settlement = output.search("setl_id")
+		}
+	}
+	e.about()
+}
+
+// about reads what the request is about. What is wrong in it says nothing.
+func (e *Exchange) about() {
+	message, err := parseJSON(bytes.TrimPrefix(e.Request, byteOrderMark))
+	if err != nil {
 		return
 	}
-	var reply struct {
-		Infcode json.Number `json:"infcode"`
-		ErrMsg  string      `json:"err_msg"`
-		Output  struct {
-			Settled struct {
-				ID string `json:"setl_id"`
-			} `json:"setlinfo"`
-		} `json:"output"`
+	input := message.get("input")
+	if input != nil && input.kind == '"' {
+		if input, err = parseJSON([]byte(input.text)); err != nil {
+			return
+		}
 	}
-	if err := json.Unmarshal(e.Reply, &reply); err != nil && reply.Infcode == "" {
-		return // no envelope was made
+	e.Insured = clip(plainText(message.get("insuplc_admdvs")), 64)
+	e.Care = clip(input.search("med_type"), 64)
+	e.Reversed = clip(input.search("omsgid"), 64)
+	for into, name := range map[*string]string{&e.Visit: "mdtrt_id", &e.FileNo: "file_qury_no"} {
+		if text := input.search(name); text != "" {
+			*into = clip(text, 64)
+		}
 	}
-	e.Done, e.Refusal = reply.Infcode == "0", reply.ErrMsg
-	e.Repeated = e.Done && st.repeated
-	if !reads {
-		e.Settlement = reply.Output.Settled.ID
+}
+
+// search returns the first scalar of the name in a node of v, "" if there is
+// none.
+func (v *value) search(name string) string {
+	if v == nil {
+		return ""
 	}
+	if text := plainText(v.get(name)); text != "" {
+		return text
+	}
+	for i := range v.members {
+		if text := v.members[i].search(name); text != "" {
+			return text
+		}
+	}
+	for i := range v.items {
+		if text := v.items[i].search(name); text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // A tap is a ResponseWriter that keeps what is answered and, where that is
