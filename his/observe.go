@@ -3,6 +3,7 @@ package his
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -354,8 +355,10 @@ func (t *tap) end() {
 // wait holds the answer back. It ends when the sender has gone.
 func (t *tap) wait() {
 	d := min(t.forced.Wait, MaxForcedWait)
-	// The server's own bound on writing is shorter than the longest wait.
-	_ = http.NewResponseController(t.ResponseWriter).SetWriteDeadline(time.Now().Add(d + timeout))
+	// The server's own bounds, on reading too, are shorter than the longest
+	// wait. Where they cannot be moved they hold.
+	bounds, until := http.NewResponseController(t.ResponseWriter), time.Now().Add(d+timeout)
+	_ = errors.Join(bounds.SetReadDeadline(until), bounds.SetWriteDeadline(until))
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
