@@ -29,11 +29,11 @@ var static = asset.Load(files, "static", "/sandbox/static/")
 var pages = func() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"portal": portal.Asset, "asset": static.Address,
-		"time": clock, "duration": duration, "class": class, "level": level, "ceiling": ceiling, "firstPay": firstPay, "account": accountTitle,
+		"time": clock, "duration": duration, "class": class, "level": level, "ceiling": ceiling, "firstPay": firstPay,
 		"forced": kindTitle, "kinds": func() any { return kinds }, "outcomes": func() any { return outcomes },
 		"providers": func() []provider.Provider { return demo.Providers }, "items": func() []catalogue.Item { return demo.Items },
 		"maxCount": func() int { return maxCount }, "maxSeconds": func() int { return int(his.MaxForcedWait / time.Second) },
-		"indent": func(n int) int { return min(n, 12) }, "entryTitle": entryTitle,
+		"indent": func(n int) int { return min(n, 12) },
 	}).ParseFS(files, "templates/layout.html"))
 	all := map[string]*template.Template{}
 	for _, name := range []string{"exchanges.html", "exchange.html", "people.html", "force.html", "conformance.html", "error.html"} {
@@ -144,12 +144,12 @@ func firstPay(it catalogue.Item) string {
 }
 
 // accountTitle says in Chinese what a ledger account is.
-func accountTitle(account string) string {
+func (s *Sandbox) accountTitle(account string) string {
 	kind, rest, _ := strings.Cut(account, ":")
 	switch kind {
 	case "fund":
 		region, name, _ := strings.Cut(rest, ":")
-		return "基金 " + name + "（" + region + "）"
+		return s.Store.FundTitle(region, name) + "（" + region + "）"
 	case "acct":
 		return "个人账户"
 	case "payable":

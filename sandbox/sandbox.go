@@ -24,6 +24,7 @@ import (
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/his"
+	"github.com/anji-platform/anji/money"
 )
 
 // Store is what the pages show of the store behind the interface.
@@ -33,6 +34,8 @@ type Store interface {
 	Credentials(ctx context.Context, citizenID string) (c Credentials, ok bool, err error)
 	// Entries are those of the ledger about a settlement, oldest first.
 	Entries(ctx context.Context, settlement string) ([]fund.Entry, error)
+	// FundTitle is the name of a region's fund in Chinese, by its id.
+	FundTitle(region, fund string) string
 }
 
 // Credentials are what a person is found by beside the citizen ID. They are
@@ -212,9 +215,21 @@ type exchangeData struct {
 	Name    string // of the transaction
 	Sides   [2]side
 	Twins   []*record
-	Entries []fund.Entry
+	Entries []posted
 	Gone    bool // the store was reset since
 	Kept    bool // done, although the answer did not arrive as it should
+}
+
+// posted is an entry of the ledger.
+type posted struct {
+	Title string
+	At    time.Time
+	Rows  []postedRow
+}
+
+type postedRow struct {
+	Title, Account string
+	Amount         money.Fen
 }
 
 // side is one body of an exchange.
@@ -250,8 +265,16 @@ func (s *Sandbox) exchange(r *http.Request, v *view) error {
 		d.Sides[1].None = "没有应答报文"
 	}
 	if x.Settlement != "" && !d.Gone {
-		if d.Entries, err = s.Store.Entries(r.Context(), x.Settlement); err != nil {
+		entries, err := s.Store.Entries(r.Context(), x.Settlement)
+		if err != nil {
 			return fmt.Errorf("entries of %s: %w", x.Settlement, err)
+		}
+		for _, e := range entries {
+			p := posted{Title: entryTitle(e.Kind), At: e.At}
+			for _, row := range e.Postings {
+				p.Rows = append(p.Rows, postedRow{s.accountTitle(row.Account), row.Account, row.Amount})
+			}
+			d.Entries = append(d.Entries, p)
 		}
 	}
 	v.Title, v.Tab, v.Data = "报文 #"+strconv.FormatInt(n, 10), "exchanges", d

@@ -233,3 +233,15 @@ func (b backing) Entries(ctx context.Context, settlement string) (entries []fund
 	})
 	return entries, err
 }
+
+func (b backing) FundTitle(region, fund string) string {
+	versions := b.s.c.Policies.Versions(region)
+	for i := len(versions) - 1; i >= 0; i-- { // the last that has it
+		for _, f := range versions[i].Funds() {
+			if f.ID == fund {
+				return f.Title
+			}
+		}
+	}
+	return fund
+}
