@@ -52,7 +52,7 @@ var flows = []flow{
 		Hint: "王平（居民）在 H99010000201，医疗类别 13。"},
 	{ID: "inpatient", Title: "住院", By: byVisit, Steps: []string{"2401", "2301", "2303", "2304", "2402"},
 		Hint: "老郭在 H99020000101：诊疗 2000 元、甲类药 3000 元、乙类药 5000 元，基金应支付 6560.00 元。"},
-	{ID: "reversal", Title: "撤销结算", By: byVisit, Steps: []string{"2207/2304", "2208/2305"},
+	{ID: "reversal", Title: "撤销结算", By: byVisit, Steps: []string{"2208/2305"},
 		Hint: "结算后，以得到的 setl_id 发 2208（门诊）或 2305（住院）。"},
 	{ID: "repeat", Title: "同一 msgid 原样重发", By: byMessage, Steps: []string{stepRepeated},
 		Hint: "把已成功的一条报文原样再发一次，应得到完全相同的应答，账不变。"},

@@ -57,7 +57,9 @@ func newBench(t *testing.T) *bench {
 }
 
 // now is the tests' clock.
-func now() time.Time { return today.Time().Add(10 * time.Hour) }
+func now() time.Time {
+	return time.Date(today.Year(), time.Month(today.Month()), today.Day(), 10, 0, 0, 0, time.FixedZone("CST", 8*60*60))
+}
 
 // RoundTrip sends a hospital's message over a connection of its own, and keeps
 // it.

@@ -26,7 +26,7 @@ var flowMessages = map[string][]his.Exchange{
 	"pharmacy":       visit("41", "2201", "2203", "2204", "2206", "2207"),
 	"emergency":      visit("13", "2201", "2203", "2204", "2206", "2207"),
 	"inpatient":      visit("21", "2401", "2301", "2303", "2304", "2402"),
-	"reversal":       visit("21", "2304", "2305"),
+	"reversal":       visit("21", "2305"),
 	"repeat":         {{Number: "2207", Msgid: "m", Repeated: true}},
 	"recovery":       {{Number: "2207", Msgid: "m", Forced: his.ForceLost}, {Number: "2601", Msgid: "n", Reversed: "m"}},
 	"reconciliation": {{Number: "3201"}, {Number: "3202"}},
@@ -94,6 +94,9 @@ func TestFlows(t *testing.T) {
 				continue // these are about messages that went wrong
 			}
 			for _, how := range []string{"refused", "unanswered", "elsewhere"} {
+				if how == "elsewhere" && len(messages) == 1 {
+					continue
+				}
 				s := newTest(t)
 				for n, e := range messages {
 					e.Done = true

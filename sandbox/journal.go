@@ -16,8 +16,9 @@ const (
 // A record is an exchange that is kept.
 type record struct {
 	his.Exchange
-	N     int64 // from 1
-	Epoch int64 // how often the store had been reset
+	N     int64  // from 1
+	Name  string // of the transaction
+	Epoch int64  // how often the store had been reset
 	// How long the bodies were before they were cut.
 	RequestSize, ReplySize int
 }
@@ -93,8 +94,8 @@ type journal struct {
 
 func newJournal() *journal { return &journal{more: make(chan struct{})} }
 
-func (j *journal) add(e his.Exchange, epoch int64) {
-	r := &record{Exchange: e, Epoch: epoch, RequestSize: len(e.Request), ReplySize: len(e.Reply)}
+func (j *journal) add(e his.Exchange, name string, epoch int64) {
+	r := &record{Exchange: e, Name: name, Epoch: epoch, RequestSize: len(e.Request), ReplySize: len(e.Reply)}
 	r.Request, r.Reply = cut(e.Request), cut(e.Reply)
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -33,7 +33,7 @@ var pages = func() map[string]*template.Template {
 		"forced": kindTitle, "kinds": func() any { return kinds }, "outcomes": func() any { return outcomes },
 		"providers": func() []provider.Provider { return demo.Providers }, "items": func() []catalogue.Item { return demo.Items },
 		"maxCount": func() int { return maxCount }, "maxSeconds": func() int { return int(his.MaxForcedWait / time.Second) },
-		"indent": func(n int) int { return min(n, 12) },
+		"providerName": providerName, "indent": func(n int) int { return min(n, 12) },
 	}).ParseFS(files, "templates/layout.html"))
 	all := map[string]*template.Template{}
 	for _, name := range []string{"exchanges.html", "exchange.html", "people.html", "force.html", "conformance.html", "error.html"} {

@@ -105,7 +105,11 @@ func (s *Sandbox) Close() { s.once.Do(func() { close(s.closed) }) }
 // Observe keeps an exchange; it is his.Observer's.
 func (s *Sandbox) Observe(e his.Exchange) {
 	s.conformance.see(&e)
-	s.journal.add(e, s.epoch.Load())
+	name := ""
+	if t := s.Spec.Transaction(e.Number); t != nil {
+		name = t.Name
+	}
+	s.journal.add(e, name, s.epoch.Load())
 }
 
 // Force gives the first forced answer that waits for such a message; it is
@@ -212,7 +216,6 @@ func (s *Sandbox) events(w http.ResponseWriter, r *http.Request) {
 
 type exchangeData struct {
 	*record
-	Name    string // of the transaction
 	Sides   [2]side
 	Twins   []*record
 	Entries []posted
@@ -252,9 +255,6 @@ func (s *Sandbox) exchange(r *http.Request, v *view) error {
 		return errNotFound
 	}
 	d := exchangeData{record: x, Twins: s.journal.twins(x), Gone: x.Epoch != s.epoch.Load()}
-	if t := s.Spec.Transaction(x.Number); t != nil {
-		d.Name = t.Name
-	}
 	d.Kept = x.Done && x.Forced.Unanswered() && kindDone(x.Forced)
 	d.Sides[0] = s.side("请求", x, x.Request, x.RequestSize, false)
 	d.Sides[1] = s.side("应答", x, x.Reply, x.ReplySize, true)
