@@ -143,6 +143,13 @@ func fixed(today civil.Date) []fixture {
 	}
 }
 
+func (f fixture) insuredIn() string {
+	if f.region == "" {
+		return "990100"
+	}
+	return f.region
+}
+
 // birthOf reads the birthday in a citizen ID, female whether its 17th digit is
 // even.
 func birthOf(id string) (birth civil.Date, female bool) {
@@ -154,9 +161,7 @@ func birthOf(id string) (birth civil.Date, female bool) {
 }
 
 func (f fixture) add(ctx context.Context, tx *db.Tx, register *enrolment.Register, r *rand.Rand, today civil.Date) error {
-	if f.region == "" {
-		f.region = "990100"
-	}
+	f.region = f.insuredIn()
 	p := enrolment.Person{ID: personID(r), Name: f.name, CitizenID: f.id, Region: f.region, Employer: f.employer}
 	p.Birth, p.Female = birthOf(f.id)
 	if err := register.Add(ctx, tx, &p); err != nil {

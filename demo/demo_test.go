@@ -2,6 +2,7 @@ package demo_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/anji-platform/anji/civil"
@@ -91,5 +92,18 @@ func TestSeed(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPeople checks that everyone of the fixed people is told about.
+func TestPeople(t *testing.T) {
+	people := demo.People()
+	if len(people) != 13 {
+		t.Errorf("%d people", len(people))
+	}
+	for _, p := range people {
+		if p.Name == "" || p.Region == "" || p.Situation == "" || p.Outcome == "" || !strings.HasPrefix(p.CitizenID, "990100") {
+			t.Errorf("%+v", p)
+		}
 	}
 }

@@ -149,6 +149,32 @@ func Post(ctx context.Context, tx *db.Tx, e Entry) error {
 	return tx.Insert(ctx, "posting (entry, n, account, day, amount)", rows)
 }
 
+// Entries are the entries about a thing, such as a settlement, oldest first.
+func Entries(ctx context.Context, tx *db.Tx, ref string) ([]Entry, error) {
+	var out []Entry
+	var last int64
+	err := tx.Each(ctx, func(rows *db.Rows) error {
+		var id int64
+		var at string
+		e := Entry{Ref: ref}
+		var p Posting
+		if err := rows.Scan(&id, &at, &e.Kind, &p.Account, &p.Amount); err != nil {
+			return err
+		}
+		if id != last {
+			var err error
+			if e.At, err = time.Parse(time.RFC3339Nano, at); err != nil {
+				return err
+			}
+			out, last = append(out, e), id
+		}
+		n := len(out) - 1
+		out[n].Postings = append(out[n].Postings, p)
+		return nil
+	}, `SELECT e.id, e.at, e.kind, p.account, p.amount FROM entry e JOIN posting p ON p.entry = e.id WHERE e.ref = ? ORDER BY e.id, p.n`, ref)
+	return out, err
+}
+
 // Balance is the balance of an account; 0 if nothing was ever posted to it.
 func Balance(ctx context.Context, tx *db.Tx, account string) (money.Fen, error) {
 	var v money.Fen

@@ -53,6 +53,13 @@ func TestLedger(t *testing.T) {
 				t.Errorf("%s: %s, %v; want %s", account, got, err, want)
 			}
 		}
+		all, err := fund.Entries(ctx, tx, "r")
+		if err != nil || len(all) != 2 || len(all[0].Postings) != 2 || all[1].Postings[1] != (fund.Posting{Account: "c", Amount: 30}) || all[1].Kind != "test" || !all[0].At.Equal(at) {
+			t.Errorf("entries %+v, %v", all, err)
+		}
+		if none, err := fund.Entries(ctx, tx, "nothing"); err != nil || none != nil {
+			t.Errorf("entries about nothing %+v, %v", none, err)
+		}
 		s, err := fund.Statement(ctx, tx, "acct:a", fund.Period{})
 		if err != nil || len(s.Movements) != 2 || s.Movements[1].Balance != 70 || s.Movements[1].Amount != -30 || s.Opening != 0 || s.Closing != 70 {
 			t.Errorf("statement %+v, %v", s, err)

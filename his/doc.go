@@ -47,5 +47,6 @@
 // It decides no benefit and computes no amount: money comes from settlement
 // and is only copied. It holds no state between messages but what is in the
 // database. It logs no names, IDs, diagnoses or message contents: only
-// transaction number, provider and reference number.
+// transaction number, provider and reference number. An Observer sees whole
+// messages, so only the sandbox of made-up data has one.
 package his

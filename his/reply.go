@@ -1,6 +1,7 @@
 package his
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,12 +12,15 @@ import (
 
 // A refusal is an answer to the sender that something cannot be done, in
 // Chinese: it becomes err_msg. Any other error is a fault of ours.
-type refusal struct{ text string }
+type refusal struct {
+	text   string
+	faults []FieldFault // if it is about wrong fields
+}
 
 func (r *refusal) Error() string { return r.text }
 
 func refuse(format string, args ...any) error {
-	return &refusal{fmt.Sprintf(format, args...)}
+	return &refusal{text: fmt.Sprintf(format, args...)}
 }
 
 // An answer is the output of a transaction being filled: rows of its nodes,
@@ -133,6 +137,11 @@ type stamp struct {
 	received time.Time
 	replied  time.Time
 	serial   uint64
+
+	// For an Observer: what came of the message.
+	faults   []FieldFault
+	warnings []string
+	repeated bool // the reply is a remembered one
 }
 
 const (
@@ -158,6 +167,7 @@ func millis(t time.Time) string {
 
 // success writes the reply to a transaction that was done.
 func (s *stamp) success(warnings []string, a *answer) []byte {
+	s.warnings = warnings
 	texts := make([]string, len(warnings))
 	for i, w := range warnings {
 		if i > 0 {
@@ -172,6 +182,10 @@ func (s *stamp) success(warnings []string, a *answer) []byte {
 
 // failure writes the reply to a transaction that was not.
 func (s *stamp) failure(err error) []byte {
+	var r *refusal
+	if errors.As(err, &r) {
+		s.faults = r.faults
+	}
 	return append(s.head(-1, clip(err.Error(), maxMessage-1), ""), "null}"...)
 }
 

@@ -32,8 +32,8 @@ const timeout = 30 * time.Second
 // scope is where db keeps the replies of this room.
 const scope = "his"
 
-// Config is what a Server works with. Every field but Decider, Now
-// and Log is needed.
+// Config is what a Server works with. Every field but Decider, Now, Log,
+// Observer and Fault is needed.
 type Config struct {
 	DB         *db.DB
 	Sealer     *gm.Sealer // seals remembered replies, which hold citizen IDs
@@ -42,6 +42,10 @@ type Config struct {
 	Decider    filing.Decider   // decides what providers file for people; nil: filing.Plain
 	Now        func() time.Time // the clock; nil: the machine's
 	Log        *slog.Logger     // nil: slog.Default()
+	// Observer and Fault are for a sandbox of made-up data only: they see and
+	// hold up whole messages. Nil everywhere else.
+	Observer Observer
+	Fault    FaultInjector
 }
 
 // A Server is the http.Handler of the interface. It keeps no state.
@@ -127,6 +131,14 @@ func (s *Server) Spec() *Spec { return s.spec }
 // status 200 with infcode; other statuses are for misuse of the transport.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	st := &stamp{received: s.Now(), serial: s.serial()}
+	if s.Observer != nil || s.Fault != nil {
+		s.watched(w, req, st)
+		return
+	}
+	s.answerTo(w, req, st)
+}
+
+func (s *Server) answerTo(w http.ResponseWriter, req *http.Request, st *stamp) {
 	status, reply, file := s.serve(req, st)
 	if file != nil {
 		s.attach(req.Context(), w, file, st)
@@ -135,13 +147,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", http.MethodPost)
 	}
-	h := w.Header()
+	envelopeHead(w.Header(), reply)
+	w.WriteHeader(status)
+	_, _ = w.Write(reply) // a client that went away asks again with the same msgid
+}
+
+func envelopeHead(h http.Header, reply []byte) {
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(reply)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(reply) // a client that went away asks again with the same msgid
 }
 
 // attach answers with a file. Once its head is sent, a failure can only break
@@ -267,7 +282,8 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		if cancelled {
 			return refuse("msgid“%s”的报文已被 2601 冲正，不再办理；仍需办理的，请用新的 msgid", clip(r.msgid, 64))
 		}
-		if before.Digest != nil {
+		st.repeated = before.Digest != nil
+		if st.repeated {
 			if !bytes.Equal(before.Digest, r.digest[:]) {
 				return refuse("msgid“%s”已用于另一笔内容不同的请求；新请求请用新的 msgid，重发请保持原内容", clip(r.msgid, 64))
 			}

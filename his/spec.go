@@ -3,6 +3,8 @@ package his
 import (
 	"embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -376,3 +378,6 @@ func find(nodes []*Node, name string) *Node {
 	}
 	return nil
 }
+
+// Offered are the numbers of the transactions that a Server does, in order.
+func Offered() []string { return slices.Sorted(maps.Keys(offered)) }

@@ -57,6 +57,7 @@ type fault struct {
 	text  string
 	field bool   // a missing field; text is its name
 	place string // of a missing field, its node and row
+	about FieldFault
 }
 
 type gradeOfFault uint8
@@ -82,13 +83,23 @@ const maxFaults = 64
 
 func (c *checker) fault(g gradeOfFault, format string, args ...any) {
 	if c.count++; len(c.faults) < maxFaults {
-		c.faults = append(c.faults, fault{grade: g, text: fmt.Sprintf(format, args...)})
+		text := fmt.Sprintf(format, args...)
+		c.faults = append(c.faults, fault{grade: g, text: text, about: FieldFault{Rule: text}})
+	}
+}
+
+// wrong is a fault of one field's value.
+func (c *checker) wrong(g gradeOfFault, f *Field, r *record, value, want string) {
+	if c.count++; len(c.faults) < maxFaults {
+		value = clip(printable(value), 24)
+		c.faults = append(c.faults, fault{grade: g, text: fmt.Sprintf("%s“%s”：应为%s", f.at(r), value, want),
+			about: FieldFault{r.node.Name, f, value, "应为" + want}})
 	}
 }
 
 func (c *checker) missing(f *Field, r *record) {
 	if c.count++; len(c.faults) < maxFaults {
-		c.faults = append(c.faults, fault{faultMissing, f.Name + "（" + f.title() + "）", true, r.place()})
+		c.faults = append(c.faults, fault{faultMissing, f.Name + "（" + f.title() + "）", true, r.place(), FieldFault{r.node.Name, f, "", "必填"}})
 	}
 }
 
@@ -122,7 +133,11 @@ func (c *checker) err() error {
 	if c.count > 1 {
 		head = fmt.Sprintf("共 %d 处不对：", c.count)
 	}
-	return refuse("%s", fit(head, texts, maxMessage))
+	abouts := make([]FieldFault, len(c.faults))
+	for i, f := range c.faults {
+		abouts[i] = f.about
+	}
+	return &refusal{fit(head, texts, maxMessage), abouts}
 }
 
 // fit joins as many whole texts as have room in n runes after head; of the
@@ -306,7 +321,7 @@ func (f *Field) form() string {
 // scalar checks one value and returns its plain form, and whether it is right.
 func (c *checker) scalar(f *Field, r *record, s string) (string, bool) {
 	bad := func(g gradeOfFault, want string) (string, bool) {
-		c.fault(g, "%s“%s”：应为%s", f.at(r), clip(printable(s), 24), want)
+		c.wrong(g, f, r, s, want)
 		return "", false
 	}
 	switch f.Type {

@@ -136,7 +136,7 @@ func sample() *records {
 
 func config(m *records) portal.Config {
 	return portal.Config{
-		Settlements: m, Packages: m, Synthetic: true,
+		Settlements: m, Packages: m, Synthetic: true, Sandbox: "/sandbox",
 		HIS: portal.HIS{
 			Address: "http://localhost:8080/his",
 			Sample:  `{"infno":"9001","msgid":"H99010000101202506010830000001","mdtrtarea_admvs":"990100","input":{"signIn":{"opter_no":"1"}}}`,

@@ -102,6 +102,7 @@ type homeData struct {
 	Rows     []Row
 	Packages []region
 	HIS      HIS
+	Sandbox  string
 }
 
 func (h *handler) home(r *http.Request, v *view) error {
@@ -114,7 +115,7 @@ func (h *handler) home(r *http.Request, v *view) error {
 		return fmt.Errorf("policy packages: %w", err)
 	}
 	v.template, v.Title = "home.html", v.Say("每一分钱都说得清", "Every fen explained")
-	v.Data = homeData{rows, byRegion(packages), h.HIS}
+	v.Data = homeData{rows, byRegion(packages), h.HIS, h.Sandbox}
 	return nil
 }
 

@@ -101,6 +101,7 @@ type Config struct {
 	Log         *slog.Logger                // nil: slog.Default()
 	Health      func(context.Context) error // nil: always healthy
 	Synthetic   bool                        // the data is made up: say so on every page
+	Sandbox     string                      // path of the pages for makers of a HIS; "": there are none
 }
 
 // recentRows is how many settlements the home page lists.
@@ -115,23 +116,21 @@ func New(c Config) http.Handler {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	h := &handler{Config: c, assets: loadAssets()}
-	h.pages = loadTemplates(h.assets)
+	h := &handler{Config: c, pages: loadTemplates()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", h.page(h.home))
 	mux.HandleFunc("/settlements/{id}", h.page(h.settlement))
 	mux.HandleFunc("/policies", h.page(h.policies))
 	mux.HandleFunc("/policies/{region}", h.page(h.policy))
 	mux.HandleFunc("/healthz", h.healthz)
-	mux.HandleFunc("/static/{name}", h.static)
+	mux.Handle("/static/{name}", static)
 	mux.HandleFunc("/", h.page(func(*http.Request, *view) error { return ErrNotFound }))
 	return h.guard(mux)
 }
 
 type handler struct {
 	Config
-	assets assets
-	pages  map[string]*template.Template
+	pages map[string]*template.Template
 }
 
 // contentPolicy allows what this server sends and nothing else; the pages

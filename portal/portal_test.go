@@ -42,7 +42,7 @@ func TestPages(t *testing.T) {
 		{"/", 200, []string{
 			`<html lang="zh-CN">`, "老*", "孙**", "手册示例县医院", "3,440.00 元", `href="/settlements/S2025060100000001"`,
 			`href="/policies/990100"`, "http://localhost:8080/his", "不予支付", "已撤销", "虚构的演示数据", `href="/?lang=en"`,
-			"2025-06-01 10:30", "&#34;infno&#34;:&#34;9001&#34;",
+			`href="/sandbox"`, "2025-06-01 10:30", "&#34;infno&#34;:&#34;9001&#34;",
 		}, []string{"老郭", "孙敏", "王平", "还没有结算"}},
 		{"/?lang=en", 200, []string{`<html lang="en">`, "¥3,440.00", `href="/settlements/S2025060100000001?lang=en"`, `href="/" lang="zh-CN"`}, []string{"最近的结算"}},
 		{"/settlements/S2025060100000001", 200, []string{
@@ -150,6 +150,9 @@ func TestEmpty(t *testing.T) {
 		if !strings.Contains(text, s) {
 			t.Errorf("empty home page lacks %q", s)
 		}
+	}
+	if strings.Contains(text, "/sandbox") {
+		t.Error("a sandbox is linked that is not there")
 	}
 	if strings.Contains(text, "虚构的演示数据") {
 		t.Error("real data is called made up")

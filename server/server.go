@@ -21,6 +21,7 @@ import (
 	"github.com/anji-platform/anji/his/hospital"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/portal"
+	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
 )
 
@@ -33,6 +34,15 @@ type Config struct {
 	Log       *slog.Logger
 	Synthetic bool   // the data is made up: the pages say so
 	Address   string // where the server will be reached, for the pages; such as http://127.0.0.1:8080
+
+	pages *sandbox.Sandbox // of OpenSandbox: it sees whole messages
+}
+
+func (c *Config) log() *slog.Logger {
+	if c.Log == nil {
+		return slog.Default()
+	}
+	return c.Log
 }
 
 // Server is an open store with everything that serves it.
@@ -53,7 +63,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	if c.Database == "" {
-		c.Database = filepath.Join(c.Data, "anji.db")
+		c.Database = filepath.Join(c.Data, databaseFile)
 	}
 	store, err := db.Open(ctx, c.Database)
 	if err != nil {
@@ -62,7 +72,12 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{DB: store, Register: enrolment.New(sealer)}
 	s.Settlement = settlement.New(c.Policies, s.Register, c.Now)
 	mux := http.NewServeMux()
-	interfaceHandler := his.New(his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement, Now: c.Now, Log: c.Log})
+	edge := his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement, Now: c.Now, Log: c.Log}
+	path := ""
+	if c.pages != nil {
+		edge.Observer, edge.Fault, path = c.pages, c.pages, "/sandbox"
+	}
+	interfaceHandler := his.New(edge)
 	mux.Handle("/his", interfaceHandler)
 	mux.Handle("/his/", interfaceHandler)
 	mux.Handle("/", portal.New(portal.Config{
@@ -71,6 +86,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		Log:       c.Log,
 		Health:    s.healthy,
 		Synthetic: c.Synthetic,
+		Sandbox:   path,
 	}))
 	s.Handler = mux
 	return s, nil
@@ -88,13 +104,22 @@ func (s *Server) healthy(ctx context.Context) error {
 
 // Serve answers on l until ctx ends, then lets what is under way finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	h := &http.Server{Handler: s.Handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, WriteTimeout: 120 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10}
+	return serve(ctx, l, s.Handler, nil)
+}
+
+// serve answers on l until ctx ends. Then it calls ending, if there is any, and
+// lets what is under way finish.
+func serve(ctx context.Context, l net.Listener, handler http.Handler, ending func()) error {
+	h := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, WriteTimeout: 120 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10}
 	failed := make(chan error, 1)
 	go func() { failed <- h.Serve(l) }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
+	}
+	if ending != nil {
+		ending()
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()

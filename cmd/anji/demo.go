@@ -84,16 +84,21 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 	}
 	defer l.Close()
 	address := "http://" + l.Addr().String()
-	s, err := server.Open(ctx, server.Config{Data: data, Database: database, Policies: store, Now: now, Synthetic: true, Address: address,
-		Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	seeded := false // at the start; a reset seeds too
+	shown := progress(errs)
+	s, err := server.OpenSandbox(ctx, server.Config{Data: data, Database: database, Policies: store, Now: now, Address: address,
+		Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))},
+		func(ctx context.Context, s *server.Server) error {
+			did, err := demo.Seed(ctx, s.DB, s.Register, demo.Options{Today: civil.Of(now()), People: people, Progress: shown})
+			if shown != nil {
+				seeded, shown = did, nil
+			}
+			return err
+		})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	seeded, err := demo.Seed(ctx, s.DB, s.Register, demo.Options{Today: civil.Of(now()), People: people, Progress: progress(errs)})
-	if err != nil {
-		return err
-	}
 
 	serving := make(chan error, 1)
 	stop, cancel := context.WithCancel(ctx)
@@ -105,7 +110,7 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 			return errors.Join(err, <-serving)
 		}
 	}
-	fmt.Fprintf(out, "首页 pages       %s/\n接口 interface   %s/his\n数据 data        %s\nCtrl-C 结束\n", address, address, data)
+	fmt.Fprintf(out, "首页 pages       %[1]s/\n接口 interface   %[1]s/his\n沙箱 sandbox     %[1]s/sandbox\n数据 data        %[2]s\nCtrl-C 结束\n", address, data)
 	err = <-serving
 	if ctx.Err() != nil {
 		fmt.Fprintln(out, "\n已结束 stopped")

@@ -1,0 +1,247 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/fund"
+	"github.com/anji-platform/anji/his"
+	"github.com/anji-platform/anji/sandbox"
+)
+
+// A Sandbox is a server on made-up data with the pages for makers of a HIS
+// (package sandbox). It can be brought back to its first state while it serves.
+type Sandbox struct {
+	c     Config
+	seed  Seed
+	pages *sandbox.Sandbox
+
+	mu        sync.RWMutex // guards current, and that nobody enters one that is left
+	current   *generation
+	resetting sync.Mutex
+	number    int // of the last generation
+	leaving   sync.WaitGroup
+}
+
+// Seed fills an empty store, and leaves one that is filled as it is.
+type Seed func(context.Context, *Server) error
+
+// A generation is one store, from its seeding to the next reset.
+type generation struct {
+	*Server
+	file  string // of the database, "" where Config says which
+	users sync.WaitGroup
+}
+
+// OpenSandbox opens the data folder's store and fills it, if it is empty. The
+// data must be made up: the sandbox shows whole messages.
+func OpenSandbox(ctx context.Context, c Config, seed Seed) (*Sandbox, error) {
+	s := &Sandbox{c: c, seed: seed}
+	spec, err := his.LoadSpec()
+	if err != nil {
+		return nil, err
+	}
+	pages := sandbox.Config{Spec: spec, Store: backing{s}, Log: c.Log}
+	file := ""
+	if c.Database == "" {
+		// Only the server's own file is replaced by another.
+		pages.Reset = s.Reset
+		file = filepath.Join(c.Data, databaseFile)
+		if err := adopt(c.Data); err != nil {
+			return nil, err
+		}
+	}
+	s.pages = sandbox.New(pages)
+	s.c.pages, s.c.Synthetic = s.pages, true
+	if s.current, err = s.open(ctx, file); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Sandbox) open(ctx context.Context, file string) (*generation, error) {
+	c := s.c
+	if file != "" {
+		c.Database = file
+	}
+	srv, err := Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.seed(ctx, srv); err != nil {
+		return nil, errors.Join(err, srv.Close())
+	}
+	return &generation{Server: srv, file: file}, nil
+}
+
+// enter returns the current generation, which stays open until it is left
+// again (users.Done).
+func (s *Sandbox) enter() *generation {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.current.users.Add(1)
+	return s.current
+}
+
+// ServeHTTP answers for the interface and all pages.
+func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/sandbox" || strings.HasPrefix(r.URL.Path, "/sandbox/") {
+		s.pages.ServeHTTP(w, r)
+		return
+	}
+	g := s.enter()
+	defer g.users.Done()
+	g.Handler.ServeHTTP(w, r)
+}
+
+// Serve answers on l until ctx ends, then lets what is under way finish.
+func (s *Sandbox) Serve(ctx context.Context, l net.Listener) error {
+	return serve(ctx, l, s, s.pages.Close)
+}
+
+// Reset brings the store back to its first state: it fills a fresh file beside
+// the old one, lets new requests go there, and removes the old one when those
+// under way on it are done. If it fails, all stays as it was.
+func (s *Sandbox) Reset(ctx context.Context) error {
+	s.resetting.Lock()
+	defer s.resetting.Unlock()
+	s.number++
+	file := filepath.Join(s.c.Data, freshPrefix+strconv.Itoa(s.number)+".db")
+	fresh, err := s.open(ctx, file)
+	if err == nil {
+		if err = point(s.c.Data, filepath.Base(file)); err != nil {
+			err = errors.Join(err, fresh.Close())
+		}
+	}
+	if err != nil {
+		return errors.Join(err, remove(file))
+	}
+	s.mu.Lock()
+	old := s.current
+	s.current = fresh
+	s.mu.Unlock()
+	s.leaving.Go(func() {
+		old.users.Wait()
+		if err := errors.Join(old.Close(), remove(old.file)); err != nil {
+			s.c.log().Error("sandbox: the store from before the reset was not removed", "error", err)
+		}
+	})
+	return nil
+}
+
+// Close closes the store; a reset is under its usual name afterwards.
+func (s *Sandbox) Close() error {
+	s.pages.Close()
+	s.resetting.Lock()
+	defer s.resetting.Unlock()
+	s.leaving.Wait()
+	g := s.current
+	err := g.Close()
+	if err == nil && g.file != "" {
+		err = adopt(s.c.Data)
+	}
+	return err
+}
+
+// Names in the data folder. The database of a sandbox has its usual name but
+// from a reset until the server ends: a file that is open cannot be renamed.
+const (
+	databaseFile = "anji.db"
+	pointerFile  = "anji.current" // names the database after a reset
+	freshPrefix  = "anji.reset-"
+)
+
+// point makes the pointer name a database file.
+func point(dir, name string) error {
+	temp := filepath.Join(dir, pointerFile+".new")
+	if err := os.WriteFile(temp, []byte(name), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temp, filepath.Join(dir, pointerFile))
+}
+
+// adopt gives the database that the pointer names the usual name, and removes
+// what resets left behind.
+func adopt(dir string) error {
+	pointer, usual := filepath.Join(dir, pointerFile), filepath.Join(dir, databaseFile)
+	name, err := os.ReadFile(pointer)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return err
+	default:
+		file := filepath.Join(dir, filepath.Base(string(name)))
+		if err := remove(usual); err != nil {
+			return err
+		}
+		// The log goes first: it belongs to the file of its name.
+		for _, suffix := range []string{"-wal", ""} {
+			if err := os.Rename(file+suffix, usual+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("the store after the last reset: %w", err)
+			}
+		}
+		if err := os.Remove(pointer); err != nil {
+			return err
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, freshPrefix+"*"))
+	for _, f := range left {
+		err = errors.Join(err, os.Remove(f))
+	}
+	return err
+}
+
+// remove removes a database file and what SQLite keeps beside it.
+func remove(file string) (err error) {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if e := os.Remove(file + suffix); e != nil && !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// backing shows the pages what is behind the interface now.
+type backing struct{ s *Sandbox }
+
+func (b backing) Credentials(ctx context.Context, citizenID string) (c sandbox.Credentials, ok bool, err error) {
+	g := b.s.enter()
+	defer g.users.Done()
+	err = g.DB.View(ctx, func(tx *db.Tx) error {
+		p, found, err := g.Register.ByCitizenID(ctx, tx, citizenID)
+		c, ok = sandbox.Credentials{ID: p.ID, Token: p.Token}, found
+		return err
+	})
+	return c, ok, err
+}
+
+func (b backing) Entries(ctx context.Context, settlement string) (entries []fund.Entry, err error) {
+	g := b.s.enter()
+	defer g.users.Done()
+	err = g.DB.View(ctx, func(tx *db.Tx) error {
+		entries, err = fund.Entries(ctx, tx, settlement)
+		return err
+	})
+	return entries, err
+}
+
+func (b backing) FundTitle(region, fund string) string {
+	versions := b.s.c.Policies.Versions(region)
+	for i := len(versions) - 1; i >= 0; i-- { // the last that has it
+		for _, f := range versions[i].Funds() {
+			if f.ID == fund {
+				return f.Title
+			}
+		}
+	}
+	return fund
+}
