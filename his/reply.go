@@ -56,6 +56,9 @@ func (l *line) set(name, text string) {
 	if !ok {
 		panic("his: node " + l.node.Name + " has no field " + name)
 	}
+	if text != "" {
+		use(l.node, name)
+	}
 	l.texts[i] = text
 }
 

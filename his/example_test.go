@@ -1,0 +1,161 @@
+package his
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestExampleRequests sends every example, also those of transactions that are
+// not offered, to the checker that hospitals' messages meet.
+func TestExampleRequests(t *testing.T) {
+	s := New(Config{})
+	s.offered = map[string]operation{}
+	for _, tr := range s.spec.Transactions {
+		s.offered[base(tr.Number)] = operation{do: (*Server).signIn}
+	}
+	for _, tr := range s.spec.Transactions {
+		message := s.spec.ExampleRequest(tr)
+		warnings, err := s.Check(message)
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%s: %v %q\n%s", tr.Number, err, warnings, message)
+		}
+	}
+	s.offered = nil
+	if _, err := s.Check(s.spec.ExampleRequest(s.spec.Transaction("9001"))); err == nil || !strings.Contains(err.Error(), "尚未开通") {
+		t.Errorf("a transaction that is not offered: %v", err)
+	}
+}
+
+// TestExampleReplies reads every example reply by the table, and proves the
+// amounts of those that settle.
+func TestExampleReplies(t *testing.T) {
+	p := &platform{t: t, server: New(Config{})}
+	for _, tr := range p.server.spec.Transactions {
+		message := p.server.spec.ExampleReply(tr)
+		if tr.AnswersFile() {
+			if message != nil {
+				t.Errorf("%s answers a file and has an example reply", tr.Number)
+			}
+			continue
+		}
+		r := p.parse(string(message))
+		p.conforms(tr.Number, r)
+		if r.Infcode != "0" {
+			t.Errorf("%s: infcode %s", tr.Number, r.Infcode)
+		}
+		if n := find(tr.Output, "setlinfo"); n != nil && find(tr.Output, "setldetail") != nil {
+			if _, whole := n.byName["psn_cash_pay"]; whole {
+				balanced(t, r)
+			}
+		}
+	}
+}
+
+// TestReplyEnvelope compares what is written around every output with the
+// table.
+func TestReplyEnvelope(t *testing.T) {
+	s := loadSpec(t)
+	v, err := parseJSON(s.ExampleReply(s.Transaction("9001")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for _, m := range v.members {
+		got = append(got, m.name)
+	}
+	for _, f := range s.Reply.Fields {
+		want = append(want, f.Name)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("a reply has %q, the table %q", got, want)
+	}
+}
+
+// Every sample is of a field that is there.
+func TestSamples(t *testing.T) {
+	s := loadSpec(t)
+	names := map[string]bool{}
+	collect := func(number, side string, nodes ...*Node) {
+		for _, n := range nodes {
+			for _, f := range n.Fields {
+				for _, of := range []string{number, "*"} {
+					names[of+" "+side+" "+f.Name] = true
+					names[of+" * "+f.Name] = true
+				}
+			}
+		}
+	}
+	collect("envelope", "in", s.Envelope)
+	collect("envelope", "out", s.Reply)
+	for _, tr := range s.Transactions {
+		collect(tr.Number, "in", append([]*Node{s.Envelope}, tr.Input...)...)
+		collect(tr.Number, "out", tr.Output...)
+	}
+	for key := range s.samples {
+		if !names[key] {
+			t.Errorf("samples.tsv has %q, which is no field", key)
+		}
+	}
+}
+
+// exampleFlow asks examples one after the other, as the reference's readers
+// do: what stands in braces is what an earlier reply gave.
+func exampleFlow(t *testing.T, d *desk, numbers ...string) map[string]reply {
+	t.Helper()
+	known := map[string]string{"opter": d.operator}
+	replies := map[string]reply{}
+	for i, number := range numbers {
+		message := string(d.server.spec.ExampleRequest(d.server.spec.Transaction(number)))
+		message = strings.Replace(message, `"msgid":"H9901000020120250620100000`, `"msgid":"H990100002012025062010000`+string(rune('0'+i)), 1)
+		message = brace.ReplaceAllStringFunc(message, func(s string) string {
+			v, ok := known[s[1:len(s)-1]]
+			if !ok {
+				return s
+			}
+			return v
+		})
+		r := d.send(message)
+		if r.Infcode != "0" {
+			t.Fatalf("%s: %s\n%s", number, r.ErrMsg, message)
+		}
+		for _, m := range given.FindAllStringSubmatch(r.raw, -1) {
+			known[m[1]] = m[2]
+		}
+		replies[number] = r
+	}
+	return replies
+}
+
+var (
+	brace = regexp.MustCompile(`\{[a-z_]+\}`)
+	given = regexp.MustCompile(`"([a-z_]+)":"([^"]+)"`)
+)
+
+// TestExampleFlows settles a visit and a stay by the examples alone, on the
+// sandbox's data, and compares the amounts with those of the example replies.
+func TestExampleFlows(t *testing.T) {
+	for _, numbers := range [][]string{
+		{"9001", "1101", "2201", "2203", "2204", "2206", "2207"},
+		{"9001", "1101", "2401", "2301", "2303", "2304"},
+	} {
+		d := newPlatform(t).desk("H99010000201")
+		for number, r := range exampleFlow(t, d, numbers...) {
+			tr := d.server.spec.Transaction(number)
+			d.conforms(number, r)
+			if find(tr.Output, "setlinfo") == nil || *update {
+				continue // while coverage.tsv is being written, the examples may lack what is filled
+			}
+			got := r.object(t, "setlinfo")
+			want := d.parse(string(d.server.spec.ExampleReply(tr))).object(t, "setlinfo")
+			for _, f := range find(tr.Output, "setlinfo").Fields {
+				if f.Type == Number && fmt.Sprint(got[f.Name]) != fmt.Sprint(want[f.Name]) {
+					t.Errorf("%s: %s is %v, in the example %v", number, f.Name, got[f.Name], want[f.Name])
+				}
+			}
+		}
+		d.verify()
+	}
+}
