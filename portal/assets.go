@@ -46,6 +46,18 @@ func loadAssets() assets {
 	return a
 }
 
+// Asset returns a static file of the portal, such as style.css, and the address
+// New serves it under, for pages beside the portal's that share its look. A
+// name that is not there is a slip of the program.
+func Asset(name string) (address string, content []byte) {
+	a := loadAssets()
+	address, ok := a.address[name]
+	if !ok {
+		panic("portal: no static file " + name)
+	}
+	return address, a.content[path.Base(address)]
+}
+
 // loadTemplates parses each page together with the layout.
 func loadTemplates(a assets) map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
