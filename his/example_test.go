@@ -43,6 +43,9 @@ func TestExampleReplies(t *testing.T) {
 		}
 		r := p.parse(string(message))
 		p.conforms(tr.Number, r)
+		if w := warningsOf(t, tr, message); len(w) > 0 {
+			t.Errorf("%s: %q", tr.Number, w)
+		}
 		if r.Infcode != "0" {
 			t.Errorf("%s: infcode %s", tr.Number, r.Infcode)
 		}
@@ -52,6 +55,22 @@ func TestExampleReplies(t *testing.T) {
 			}
 		}
 	}
+}
+
+// warningsOf is what the checker would repair in an output.
+func warningsOf(t *testing.T, tr *Transaction, message []byte) []string {
+	t.Helper()
+	v, err := parseJSON(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c checker
+	for _, n := range tr.Output {
+		if at := v.get("output").get(n.Name); at != nil {
+			c.node(n, at)
+		}
+	}
+	return c.warnings
 }
 
 // TestReplyEnvelope compares what is written around every output with the

@@ -17,14 +17,22 @@ import (
 func OpenAPI(i *his.Server) []byte {
 	spec := i.Spec()
 	schemas := object{}
-	for _, d := range spec.Dictionaries {
-		schemas.set("dict_"+d.Name, dictionarySchema(d))
+	inUse := map[*his.Dictionary]bool{}
+	use := func(nodes ...*his.Node) {
+		for _, n := range nodes {
+			for _, f := range n.Fields {
+				inUse[f.Dictionary] = true
+			}
+		}
 	}
+	use(spec.Envelope, spec.Reply)
 	schemas.set("Envelope", nodeSchema(spec.Envelope, "input"))
 	schemas.set("Reply", nodeSchema(spec.Reply, "output"))
 	paths := object{}
 	for _, number := range i.Offered() {
 		t := spec.Transaction(number)
+		use(t.Input...)
+		use(t.Output...)
 		schemas.set("in_"+number, sideSchema(t.Input, true))
 		request := around("Envelope", "input", ref("in_"+number), object{{"infno", object{{"enum", []string{number}}}}})
 		answer := object{{"description", "infcode 0 成功，-1 失败"}}
@@ -53,6 +61,11 @@ func OpenAPI(i *his.Server) []byte {
 			}}}}}},
 			{"responses", responses},
 		}}})
+	}
+	for _, d := range spec.Dictionaries {
+		if inUse[d] {
+			schemas.set("dict_"+d.Name, dictionarySchema(d))
+		}
 	}
 	doc := object{
 		{"openapi", "3.1.0"},
@@ -215,7 +228,8 @@ func fieldSchema(f *his.Field) object {
 			s.set("exclusiveMaximum", bound)
 		}
 	case f.Type == his.Date:
-		pattern(`\d{4}-\d{2}-\d{2}`)
+		// Of a date, requests may state the time too, and some replies do.
+		pattern(`\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2})?`)
 	case f.Type == his.DateTime:
 		pattern(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}`)
 	case f.Type == his.Rows:

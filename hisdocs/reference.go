@@ -15,7 +15,7 @@ type reference struct {
 	Envelope, Reply node
 	Groups          []group
 	Dictionaries    []*his.Dictionary
-	Failures        []failure
+	Failures        []Failure
 	Providers       []Provider
 	Day, Provider   string // of the examples
 	Count, Offered  int
@@ -175,16 +175,19 @@ func (n node) Need(f field) string {
 	return ""
 }
 
-// failure is a kind of refusal or failure as the reference lists it.
-type failure struct {
+// Failure is a kind of refusal or failure as the reference lists it.
+type Failure struct {
 	Status  string // of HTTP
 	Kind    string
 	Example string // of err_msg, from its beginning
 	Advice  string
 }
 
-var failures = []failure{
-	{"200", "报文不是 JSON", "报文不是有效的 JSON", "按提示的位置检查报文；不接受重复的字段名和多余的内容。"},
+// Failures are the kinds that the reference lists.
+func Failures() []Failure { return slices.Clone(failures) }
+
+var failures = []Failure{
+	{"200", "报文不是 JSON", "报文不是合法的 JSON：第 1 行", "按提示的位置检查报文；不接受重复的字段名和多余的内容。"},
 	{"200", "交易不存在或未开通", "交易编号 infno“9999”不存在", "检查 infno；未开通的交易在本页标明。"},
 	{"200", "缺少必填字段", "缺少 data.psn_no（人员编号）", "补上列出的字段；多处不对时先列缺少的，至多 200 字。"},
 	{"200", "字段形式不对", "data.begntime（开始时间）“昨天”：应为时间 yyyy-MM-dd HH:mm:ss", "按类型一栏改正。"},
