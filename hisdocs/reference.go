@@ -44,7 +44,7 @@ type node struct {
 type field struct {
 	*his.Field
 	ID    string
-	Codes string // of a short dictionary
+	Codes string // of a short dictionary, where no note tells them
 }
 
 // groups are the purposes of transactions by the beginning of their numbers.
@@ -106,7 +106,7 @@ func describe(number string, reply bool, nodes []*his.Node, taken map[string]boo
 				}
 			}
 			taken[d.ID] = true
-			if f.Dictionary != nil && len(f.Dictionary.Codes) <= 4 {
+			if f.Dictionary != nil && f.Note == "" && len(f.Dictionary.Codes) <= 4 {
 				var codes []string
 				for _, c := range f.Dictionary.Codes {
 					codes = append(codes, c.Code+" "+c.Label)
@@ -192,10 +192,10 @@ var failures = []Failure{
 	{"200", "缺少必填字段", "缺少 data.psn_no（人员编号）", "补上列出的字段；多处不对时先列缺少的，至多 200 字。"},
 	{"200", "字段形式不对", "data.begntime（开始时间）“昨天”：应为时间 yyyy-MM-dd HH:mm:ss", "按类型一栏改正。"},
 	{"200", "代码不在字典中", "data.insutype（险种类型）“999”：应为", "从字典中取代码；首位的 0 多写少写会代为更正并在 warn_msg 说明。"},
-	{"200", "字段过长", "data.psn_no（人员编号）“", "按类型一栏的长度改正，长度按字符计。"},
+	{"200", "字段过长", "data.psn_no（人员编号）“9999999999", "按类型一栏的长度改正，长度按字符计。"},
 	{"200", "未签到", "操作员 opter“demo”今日尚未签到", "先调用 9001，并把得到的 sign_no 带在信封中。"},
 	{"200", "机构或区划不对", "机构编号 fixmedins_code“H00000000000”未登记", "检查 fixmedins_code 与 mdtrtarea_admvs。"},
-	{"200", "msgid 已用于别的请求", "msgid“", "新请求用新的 msgid；重发同一请求请保持内容不变，会得到第一次的应答。"},
+	{"200", "msgid 已用于别的请求", "msgid“H99010000201202506201000000001”已用于另一笔内容不同的请求", "新请求用新的 msgid；重发同一请求请保持内容不变，会得到第一次的应答。"},
 	{"200", "业务不允许", "没有居民身份证（mdtrt_cert_type 02）", "按说明处理；什么都没有写入，改正后可以再发。"},
 	{"404", "地址不对", "地址应为 /his 或 /his/交易编号", ""},
 	{"405", "方法不对", "请用 POST 方法调用", ""},

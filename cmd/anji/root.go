@@ -17,7 +17,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(calcCommand(), policyCommand(), benchCommand(), demoCommand(), serveCommand(), auditCommand())
+	cmd.AddCommand(calcCommand(), policyCommand(), benchCommand(), demoCommand(), serveCommand(), auditCommand(), hisCommand())
 	return cmd
 }
 

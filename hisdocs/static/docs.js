@@ -235,7 +235,10 @@ function trial(part) {
   if (!desk || !place || place.firstChild) return;
   place.append($('#try').content.cloneNode(true));
   const form = $('form', place), area = $('textarea', form), said = $('.said', form), got = $('.got', form);
-  const reset = () => { area.value = example($('.request', part).textContent); };
+  const reset = () => {
+    area.value = example($('.request', part).textContent);
+    area.rows = Math.min(area.value.split('\n').length + 1, 40);
+  };
   const current = () => {
     if (!form.elements.fresh.checked) return area.value;
     const message = JSON.parse(example(area.value));
