@@ -5,7 +5,7 @@ export ANJI_SCREENSHOTS ?= $(CURDIR)/out/screenshots
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check unit browser-ready reference fuzz bench lint fmt vuln
+.PHONY: help demo test check unit postgres tools reference fuzz bench lint fmt vuln
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ help: ## list the targets
 demo: ## start everything on made-up data (the main job)
 	$(GO) run ./cmd/anji demo
 
-test: browser-ready check unit reference ## run all tests, installing what they need
+test: tools check unit postgres reference ## run all tests, installing what they need
 
 check: ## formatting, vet, staticcheck, the packages and their cases
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed: $$files"; exit 1; fi
@@ -27,11 +27,17 @@ unit: ## the tests, under the race detector
 	$(GO) test -race -timeout 20m ./...
 	$(GO) test -timeout 10m ./bench
 
+# The packages whose tests open a store.
+STORED = $$($(GO) list -test -f '{{if .ForTest}}{{range .Imports}}{{if eq . "github.com/anji-platform/anji/db/dbtest"}}{{$$.ForTest}}{{"\n"}}{{end}}{{end}}{{end}}' ./... | sort -u)
+
+postgres: ## the tests of all that is stored, on PostgreSQL
+	ANJI_TEST_DB=postgres $(GO) test -timeout 20m $(STORED)
+
 reference: ## the comparison with a general expression engine still agrees
 	cd bench/reference && $(GO) vet ./... && $(GO) test ./...
 
-browser-ready: ## install the browser that the page tests drive, where that is possible
-	@./.ci/browser
+tools: ## install the browser and the database server that the tests drive, where that is possible
+	@./.ci/tools
 
 fuzz: ## fuzz every parser for a while: make fuzz FUZZTIME=5m
 	./.ci/fuzz $(or $(FUZZTIME),30s)

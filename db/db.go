@@ -31,7 +31,7 @@ type session interface {
 	// exec runs a statement, perhaps only when a later one needs its effect.
 	exec(ctx context.Context, query string, args []any) error
 	execCount(ctx context.Context, query string, args []any) (int64, error)
-	insert(ctx context.Context, into string, rows [][]any) error
+	insert(ctx context.Context, into string, rows [][]any, suffix string) error
 	// query calls scan for each row before it returns.
 	query(ctx context.Context, query string, args []any, scan func(*Rows) error) error
 	// later is query, perhaps only when flush is called.
@@ -156,6 +156,13 @@ func (t *Tx) ExecCount(ctx context.Context, query string, args ...any) (int64, e
 // "fee (visit, serial)"; each row holds a value for each column, of the same
 // type in all rows. Faults show as those of Exec do.
 func (t *Tx) Insert(ctx context.Context, into string, rows [][]any) error {
+	return t.InsertOr(ctx, into, rows, "")
+}
+
+// InsertOr is Insert with what to do about rows whose key is taken, such as
+// "ON CONFLICT (id) DO UPDATE SET amount = excluded.amount". No two of the
+// rows have the same key.
+func (t *Tx) InsertOr(ctx context.Context, into string, rows [][]any, onConflict string) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -165,7 +172,7 @@ func (t *Tx) Insert(ctx context.Context, into string, rows [][]any) error {
 	for _, r := range rows {
 		plain(r)
 	}
-	return t.insert(ctx, into, rows)
+	return t.insert(ctx, into, rows, onConflict)
 }
 
 // Each calls scan for every row of a query. scan runs no other statement.

@@ -272,9 +272,9 @@ func (s *postgresSession) lock(_ context.Context, name string) error {
 }
 
 // insert sends the rows as one array for each column.
-func (s *postgresSession) insert(ctx context.Context, into string, rows [][]any) error {
+func (s *postgresSession) insert(ctx context.Context, into string, rows [][]any, suffix string) error {
 	if len(rows) == 1 {
-		return s.exec(ctx, insertOne(into, len(rows[0])), rows[0])
+		return s.exec(ctx, insertOne(into, len(rows[0]), suffix), rows[0])
 	}
 	var q strings.Builder
 	q.WriteString("INSERT INTO " + into + " SELECT * FROM unnest(")
@@ -287,7 +287,7 @@ func (s *postgresSession) insert(ctx context.Context, into string, rows [][]any)
 		}
 		q.WriteString("$" + strconv.Itoa(c+1) + "::" + kind)
 	}
-	q.WriteString(")")
+	q.WriteString(") " + suffix)
 	s.queue(operation{query: q.String(), args: args})
 	return nil
 }

@@ -327,8 +327,8 @@ func (s *sqliteSession) later(ctx context.Context, query string, args []any, sca
 
 func (s *sqliteSession) flush(context.Context) error { return nil }
 
-func (s *sqliteSession) insert(ctx context.Context, into string, rows [][]any) error {
-	query := insertOne(into, len(rows[0]))
+func (s *sqliteSession) insert(ctx context.Context, into string, rows [][]any, suffix string) error {
+	query := insertOne(into, len(rows[0]), suffix)
 	for _, r := range rows {
 		if _, err := s.run(ctx, query, r, nil); err != nil {
 			return err
@@ -338,8 +338,8 @@ func (s *sqliteSession) insert(ctx context.Context, into string, rows [][]any) e
 }
 
 // insertOne is the statement that inserts one row.
-func insertOne(into string, columns int) string {
-	return "INSERT INTO " + into + " VALUES (" + strings.TrimSuffix(strings.Repeat("?, ", columns), ", ") + ")"
+func insertOne(into string, columns int, suffix string) string {
+	return "INSERT INTO " + into + " VALUES (" + strings.TrimSuffix(strings.Repeat("?, ", columns), ", ") + ") " + suffix
 }
 
 // run runs a statement to its end and says how many rows it changed.

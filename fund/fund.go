@@ -3,8 +3,11 @@
 // changed or removed.
 //
 // Account names: fund:REGION:FUND, acct:PERSON (个人账户), payable:PROVIDER
-// (应付定点机构), cash:PROVIDER (个人现金, received there), own:PERSON (what a
-// person paid in cash), opening:REGION.
+// (应付定点机构), opening:REGION, bank:REGION, receivable:REGION:REGION and
+// owed:REGION:REGION (异地清算 between agencies).
+//
+// What is owed or belongs to a fund is positive, so that what is held, such as
+// money at a bank, is negative: the two sum to zero.
 package fund
 
 import (
@@ -45,14 +48,20 @@ func FundAccount(region, fund string) string { return "fund:" + region + ":" + f
 // Payable is what is owed to a provider (应付).
 func Payable(provider string) string { return "payable:" + provider }
 
-// Cash is what people paid at a provider themselves.
-func Cash(provider string) string { return "cash:" + provider }
-
-// OwnPayment is where the cash of a person comes from (个人现金支付).
-func OwnPayment(person string) string { return "own:" + person }
-
 // Opening is where balances taken over from before Anji come from.
 func Opening(region string) string { return "opening:" + region }
+
+// Bank is the agency's account at a bank (基金支出户): what is paid from it is
+// positive.
+func Bank(region string) string { return "bank:" + region }
+
+// Receivable is the claim of one region's agency on another's (应收异地清算款),
+// and Owed what that one owes it (应付异地清算款). They are the two sides of one
+// claim, and sum to zero.
+func Receivable(creditor, debtor string) string { return "receivable:" + creditor + ":" + debtor }
+
+// Owed is what one region's agency owes another's: see Receivable.
+func Owed(debtor, creditor string) string { return "owed:" + debtor + ":" + creditor }
 
 // kept reports whether the balance of an account is kept: those of people are,
 // since nobody but the person's own transactions touch them. The others move

@@ -82,6 +82,8 @@ func Verify(ctx context.Context, tx *db.Tx) error {
 			LEFT JOIN (SELECT entry, SUM(amount) AS total FROM posting WHERE amount > 0 GROUP BY entry) p ON p.entry = e.id
 			WHERE e.debit <> COALESCE(p.total, 0) ORDER BY e.id LIMIT 1`,
 			"entry %s says that it moves %s, its postings move %s"},
+		{`SELECT p.entry, p.amount, 0 FROM posting p WHERE NOT EXISTS (SELECT 1 FROM entry e WHERE e.id = p.entry) ORDER BY p.entry, p.n LIMIT 1`,
+			"a posting of %[2]s is of entry %[1]s, which is not there"},
 		{`SELECT e.id, e.day, p.day FROM entry e JOIN posting p ON p.entry = e.id WHERE p.day <> e.day ORDER BY e.id LIMIT 1`,
 			"entry %s is of another day (%s) than a posting of it (%s)"},
 		{`SELECT a.id, a.balance, COALESCE(p.total, 0) FROM account a

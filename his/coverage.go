@@ -1,6 +1,9 @@
 package his
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // seen, if not nil, is told of every field that is read of a request or filled
 // in a reply. Only tests set it, before they begin; what they see is kept in
@@ -28,23 +31,17 @@ func (s *Spec) addUse(c []string) error {
 
 // field is the field of the node at the place, or nil.
 func (s *Spec) field(place, name string) *Field {
-	at := func(n *Node) *Field {
-		if n.place != place {
-			return nil
-		}
-		if i, ok := n.byName[name]; ok {
-			return n.Fields[i]
-		}
-		return nil
-	}
 	number, _, _ := strings.Cut(place, "\t")
 	nodes := []*Node{s.Envelope, s.Reply}
 	if t := s.transactions[number]; t != nil {
-		nodes = append(t.Input[:len(t.Input):len(t.Input)], t.Output...)
+		nodes = slices.Concat(t.Input, t.Output, []*Node{t.InFile, t.OutFile})
 	}
 	for _, n := range nodes {
-		if f := at(n); f != nil {
-			return f
+		if n == nil || n.place != place {
+			continue
+		}
+		if i, ok := n.byName[name]; ok {
+			return n.Fields[i]
 		}
 	}
 	return nil

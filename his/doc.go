@@ -36,6 +36,8 @@
 //     received (upload.go), and 9102 answers piece by piece, without a
 //     transaction that waits for the client. A catalogue file (download.go) is
 //     made once for each pair of versions.
+//   - A message undone by its number (2601) does nothing any more, whether it came
+//     before or comes after.
 //   - Every reply keeps the identities of the amounts, to the fen.
 //   - It never panics out: a fault of ours is answered with infcode -1 and a
 //     reference number that is also in the log.

@@ -268,8 +268,26 @@ func (s *Server) uploadFile(ctx context.Context, tx *db.Tx, r *request, a *answe
 	out.set("file_qury_no", f.Number)
 	out.set("filename", f.Name)
 	out.set("fixmedins_code", f.Owner)
-	out.set("dld_endtime", f.Expires.Time().Add(24*time.Hour-time.Second).Format(clockLayout))
+	out.set("dld_endtime", lastMoment(f))
 	return nil
+}
+
+// lastMoment is until when a file can be had.
+func lastMoment(f exchange.File) string {
+	return f.Expires.Time().Add(24*time.Hour - time.Second).Format(clockLayout)
+}
+
+// fileOf is the file of a number, if the sender may read it.
+func (s *Server) fileOf(ctx context.Context, tx *db.Tx, r *request, number string) (exchange.File, error) {
+	f, err := s.files.Get(ctx, tx, number, r.provider, r.today())
+	var expired *exchange.ExpiredError
+	switch {
+	case errors.Is(err, exchange.ErrNotFound):
+		return f, refuse("文件查询号 file_qury_no“%s”：没有这个文件，或它不属于本机构", clip(number, 30))
+	case errors.As(err, &expired):
+		return f, refuse("文件查询号 file_qury_no“%s”：文件的下载截止日期是 %s，请重新取得", number, expired.Expires)
+	}
+	return f, err
 }
 
 // downloadFile is 9102 (文件下载): the answer is the file itself.
@@ -281,16 +299,11 @@ func (s *Server) downloadFile(ctx context.Context, tx *db.Tx, r *request, a *ans
 		}
 	}
 	number := in.text("file_qury_no")
-	f, err := s.files.Get(ctx, tx, number, r.provider, r.today())
-	var expired *exchange.ExpiredError
-	switch {
-	case errors.Is(err, exchange.ErrNotFound):
-		return refuse("文件查询号 file_qury_no“%s”：没有这个文件，或它不属于本机构", clip(number, 30))
-	case errors.As(err, &expired):
-		return refuse("文件查询号 file_qury_no“%s”：文件的下载截止日期是 %s，请重新取得", number, expired.Expires)
-	case err != nil:
+	f, err := s.fileOf(ctx, tx, r, number)
+	if err != nil {
 		return err
-	case in.text("filename") != f.Name:
+	}
+	if in.text("filename") != f.Name {
 		return refuse("文件名 filename“%s”：该文件查询号的文件名是 %s", clip(in.text("filename"), 40), clip(f.Name, 80))
 	}
 	a.file = &f

@@ -26,10 +26,8 @@ func (s *Server) addFees(ctx context.Context, tx *db.Tx, r *request, a *answer) 
 	fees := make([]settlement.Fee, len(rows))
 	for i := range rows {
 		in := &rows[i]
-		for _, name := range []string{"mdtrt_id", "psn_no"} {
-			if first := rows[0].text(name); in.text(name) != first {
-				return refuse("%s%s“%s”与第 1 行“%s”不一致，一次上传只能是同一人的一次就诊", in.place(), name, clip(in.text(name), 30), clip(first, 30))
-			}
+		if err := sameAsFirst(rows, i); err != nil {
+			return err
 		}
 		if fees[i], err = fee(in); err != nil {
 			return err
@@ -75,26 +73,32 @@ func feeResult(out *line, in *record, f *settlement.FeeResult) {
 	for _, name := range []string{"feedetl_sn", "det_item_fee_sumamt", "cnt", "pric"} {
 		out.set(name, in.text(name))
 	}
-	out.set("pric_uplmt_amt", noCeilingPrice)
-	if c := f.Catalogue.UnitCeiling; c >= 0 {
-		out.money("pric_uplmt_amt", c)
-	}
-	switch f.Catalogue.Class {
-	case policy.ClassA:
-		out.set("selfpay_prop", "0")
-	case policy.ClassB:
-		out.set("selfpay_prop", ratio(max(0, f.FirstPay)))
-	case policy.ClassC:
-		out.set("selfpay_prop", "1")
-	}
-	out.money("fulamt_ownpay_amt", f.Split.FullOwnPay)
-	out.money("overlmt_amt", f.Split.OverCeiling)
-	out.money("preselfpay_amt", f.Split.FirstOwnPay)
-	out.money("inscp_scp_amt", f.Split.InScope)
-	out.set("chrgitm_lv", itemLevels[f.Catalogue.Class])
+	describeSplit(out, f.Catalogue.Class, f.FirstPay, f.Catalogue.UnitCeiling, f.Split)
 	out.set("med_chrgitm_type", f.Catalogue.Charge)
 	out.set("lmt_used_flag", notRestricted)
 	out.set("memo", f.Warning)
+}
+
+// describeSplit says of a fee line how its class, first own pay and ceiling
+// divide it.
+func describeSplit(out *line, class policy.LineClass, firstPay money.Rate, ceiling money.Fen, split policy.LineSplit) {
+	out.set("pric_uplmt_amt", noCeilingPrice)
+	if ceiling >= 0 {
+		out.money("pric_uplmt_amt", ceiling)
+	}
+	switch class {
+	case policy.ClassA:
+		out.set("selfpay_prop", "0")
+	case policy.ClassB:
+		out.set("selfpay_prop", ratio(max(0, firstPay)))
+	case policy.ClassC:
+		out.set("selfpay_prop", "1")
+	}
+	out.money("fulamt_ownpay_amt", split.FullOwnPay)
+	out.money("overlmt_amt", split.OverCeiling)
+	out.money("preselfpay_amt", split.FirstOwnPay)
+	out.money("inscp_scp_amt", split.InScope)
+	out.set("chrgitm_lv", itemLevels[class])
 }
 
 // notRestricted is 限制使用标志 (lmt_used_flag): the catalogue keeps no

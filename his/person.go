@@ -103,14 +103,15 @@ func dayStart(d civil.Date) string {
 	return d.String() + " 00:00:00"
 }
 
-// describePerson sets the fields about a person that several nodes share.
+// describePerson sets the fields about a person that several nodes share, as
+// far as the node has them.
 func describePerson(l *line, p enrolment.Person, on civil.Date) {
-	l.set("psn_cert_type", citizenIDType)
-	l.set("certno", p.CitizenID)
-	l.set("psn_name", p.Name)
-	l.set("gend", sexCode(p.Female))
-	l.set("brdy", p.Birth.String())
-	l.set("age", strconv.Itoa(max(0, on.Age(p.Birth))))
+	l.offer("psn_cert_type", citizenIDType)
+	l.offer("certno", p.CitizenID)
+	l.offer("psn_name", p.Name)
+	l.offer("gend", sexCode(p.Female))
+	l.offer("brdy", p.Birth.String())
+	l.offer("age", strconv.Itoa(max(0, on.Age(p.Birth))))
 }
 
 // byCredential finds the person of the credential in a row (就诊凭证), and

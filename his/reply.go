@@ -56,8 +56,19 @@ func (l *line) set(name, text string) {
 	if !ok {
 		panic("his: node " + l.node.Name + " has no field " + name)
 	}
+	l.put(i, text)
+}
+
+// offer is set for a field that not every node has.
+func (l *line) offer(name, text string) {
+	if i, ok := l.node.byName[name]; ok {
+		l.put(i, text)
+	}
+}
+
+func (l *line) put(i int, text string) {
 	if text != "" {
-		use(l.node, name)
+		use(l.node, l.node.Fields[i].Name)
 	}
 	l.texts[i] = text
 }

@@ -26,6 +26,7 @@ type request struct {
 	digest   [sm3.Size]byte // of what is asked, not of how it was sent
 	received time.Time
 	warnings []string
+	subject  string  // what the message made, such as a settlement's id; "" for nothing that can be undone
 	file     *upload // what stood in 9101's field in, or nil
 }
 

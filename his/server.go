@@ -19,6 +19,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/exchange"
+	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
@@ -31,12 +32,14 @@ const timeout = 30 * time.Second
 // scope is where db keeps the replies of this room.
 const scope = "his"
 
-// Config is what a Server works with. Every field but Log and Now is needed.
+// Config is what a Server works with. Every field but Decider, Now
+// and Log is needed.
 type Config struct {
 	DB         *db.DB
 	Sealer     *gm.Sealer // seals remembered replies, which hold citizen IDs
 	Enrolment  *enrolment.Register
 	Settlement *settlement.Service
+	Decider    filing.Decider   // decides what providers file for people; nil: filing.Plain
 	Now        func() time.Time // the clock; nil: the machine's
 	Log        *slog.Logger     // nil: slog.Default()
 }
@@ -46,6 +49,7 @@ type Server struct {
 	Config
 	spec    *Spec
 	offered map[string]operation
+	filings *filing.Service
 	serial  func() uint64 // the serial of a reply, of ten digits
 	files   *exchange.Store
 	staff   *provider.Directory
@@ -70,7 +74,8 @@ func New(c Config) *Server {
 	}
 	return &Server{
 		Config: c, spec: spec, offered: offered, serial: func() uint64 { return rand.Uint64N(1e10) },
-		files: exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
+		filings: filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
+		files:   exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
 	}
 }
 
@@ -84,7 +89,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, catalogues)
+var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {
@@ -249,14 +254,18 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		key := r.provider + " " + r.msgid
 		var before db.Reply
 		var sender standing
+		var cancelled bool
 		var err error
 		if !op.reads {
 			// Twins of a request wait for each other.
-			err = errors.Join(tx.Lock(ctx, scope+" "+key), tx.LaterRecall(ctx, &before, scope, key))
+			err = errors.Join(s.lockMessages(ctx, tx, r), tx.LaterRecall(ctx, &before, scope, key), laterCancelled(ctx, tx, &cancelled, r))
 		}
 		visit, person := r.about()
 		if err = errors.Join(err, sender.expect(ctx, tx, r), s.Settlement.Expect(ctx, tx, visit, person, !op.reads), tx.Flush(ctx)); err != nil {
 			return err
+		}
+		if cancelled {
+			return refuse("msgid“%s”的报文已被 2601 冲正，不再办理；仍需办理的，请用新的 msgid", clip(r.msgid, 64))
 		}
 		if before.Digest != nil {
 			if !bytes.Equal(before.Digest, r.digest[:]) {
@@ -278,6 +287,9 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		if op.reads {
 			attached = a.file
 			return nil
+		}
+		if err := keepMessage(ctx, tx, r); err != nil {
+			return err
 		}
 		return tx.Remember(ctx, scope, key, r.digest[:], s.Sealer.Seal(scope, string(reply)))
 	})

@@ -51,6 +51,7 @@ func (s *Server) decide(ctx context.Context, tx *db.Tx, r *request, a *answer, b
 	if err := sameAmounts(in, &st.Result); err != nil {
 		return err
 	}
+	r.subject = st.ID
 	if in.text("psn_setlway") != byItem {
 		r.warnings = append(r.warnings, "个人结算方式 psn_setlway 按 01 按项目结算处理")
 	}
@@ -149,55 +150,64 @@ func sameAmounts(in *record, r *policy.Result) error {
 	return wrong
 }
 
-// settlementInfo spells the amounts of a settlement (结算信息).
+// settlementInfo spells a settlement as the reply to the request that made it
+// (结算信息).
 func (s *Server) settlementInfo(out *line, r *request, in *record, st *settlement.Settlement) {
-	res, c := &st.Result, &st.Case
-	out.set("mdtrt_id", st.Visit.ID)
-	if _, ok := out.node.byName["setl_id"]; ok {
-		out.set("setl_id", st.ID)
-	}
-	out.set("psn_no", st.Person.ID)
-	describePerson(out, st.Person, c.Date)
-	out.set("insutype", insutype(c.Scheme))
-	out.set("psn_type", personType(c.Scheme, c.Retired, c.Date.Age(st.Person.Birth)))
-	out.set("cvlserv_flag", notCivilServant)
-	out.set("setl_time", st.At.In(zone).Format(clockLayout))
-	out.set("mdtrt_cert_type", in.text("mdtrt_cert_type"))
-	out.set("med_type", medicalType(in, st.Visit))
-
-	out.money("medfee_sumamt", res.Total)
-	out.money("fulamt_ownpay_amt", res.FullOwnPay)
-	out.money("overlmt_selfpay", res.OverCeiling)
-	out.money("preselfpay_amt", res.FirstOwnPay)
-	out.money("inscp_scp_amt", res.InScope)
-	out.money("act_pay_dedc", res.Deductible)
-	out.set("pool_prop_selfpay", ratio(res.Ratio))
-	out.money("hifp_pay", res.Fund[policy.Basic])
-	out.money("cvlserv_pay", res.Fund[policy.CivilServant])
-	out.money("hifes_pay", res.Fund[policy.Enterprise])
-	out.money("hifmi_pay", res.Fund[policy.Catastrophic])
-	out.money("hifob_pay", res.Fund[policy.LargeAmount])
-	out.money("maf_pay", res.Fund[policy.Assistance])
-	out.money("oth_pay", res.Fund[policy.Other])
-	out.money("hifdm_pay", 0)
-	out.money("fund_pay_sumamt", res.FundTotal)
-	out.money("psn_part_amt", res.Person)
-	out.money("acct_pay", res.Account)
-	out.money("acct_mulaid_pay", res.FamilyAccount)
-	out.money("psn_cash_pay", res.Cash)
-	out.money("hosp_part_amt", res.Hospital)
-	out.money("balc", st.Balance)
-
+	describeSettlement(out, st)
+	out.offer("mdtrt_cert_type", in.optional("mdtrt_cert_type"))
+	out.offer("med_type", medicalType(in, st.Visit))
 	out.set("medins_setl_id", r.msgid)
-	out.set("clr_optins", st.Provider.Region)
-	out.set("clr_way", clearingWay)
-	out.set("clr_type", clearingTypes[c.Visit])
 	if st.Note != "" {
 		r.warnings = append(r.warnings, st.Note)
 	}
-	if res.Reason != "" {
-		r.warnings = append(r.warnings, res.Reason)
+	if reason := st.Result.Reason; reason != "" && st.Reverses == "" {
+		r.warnings = append(r.warnings, reason)
 	}
+}
+
+// describeSettlement spells what is known of a settlement, as far as the node
+// has fields for it.
+func describeSettlement(out *line, st *settlement.Settlement) {
+	res, c := &st.Result, &st.Case
+	out.set("mdtrt_id", st.Visit.ID)
+	out.offer("setl_id", st.ID)
+	out.offer("psn_no", st.Person.ID)
+	describePerson(out, st.Person, c.Date)
+	out.offer("insutype", insutype(c.Scheme))
+	out.offer("psn_type", personType(c.Scheme, c.Retired, c.Date.Age(st.Person.Birth)))
+	out.offer("cvlserv_flag", notCivilServant)
+	out.set("setl_time", st.At.In(zone).Format(clockLayout))
+	out.offer("invono", st.Invoice)
+
+	// The names differ from transaction to transaction.
+	for _, f := range []struct {
+		name string
+		fen  money.Fen
+	}{
+		{"medfee_sumamt", res.Total}, {"fulamt_ownpay_amt", res.FullOwnPay}, {"overlmt_selfpay", res.OverCeiling},
+		{"preselfpay_amt", res.FirstOwnPay}, {"inscp_scp_amt", res.InScope},
+		{"act_pay_dedc", res.Deductible}, {"crt_dedc", res.Deductible},
+		{"hifp_pay", res.Fund[policy.Basic]}, {"cvlserv_pay", res.Fund[policy.CivilServant]}, {"hifes_pay", res.Fund[policy.Enterprise]},
+		{"hifmi_pay", res.Fund[policy.Catastrophic]}, {"hifob_pay", res.Fund[policy.LargeAmount]}, {"maf_pay", res.Fund[policy.Assistance]},
+		{"oth_pay", res.Fund[policy.Other]}, {"hifdm_pay", 0}, {"fund_pay_sumamt", res.FundTotal},
+		{"psn_part_amt", res.Person}, {"psn_pay", res.Person}, {"acct_pay", res.Account}, {"acct_mulaid_pay", res.FamilyAccount},
+		{"psn_cash_pay", res.Cash}, {"pdn_cash_pay", res.Cash}, {"cash_payamt", res.Cash},
+		{"hosp_part_amt", res.Hospital}, {"balc", st.Balance},
+	} {
+		out.offer(f.name, f.fen.String())
+	}
+	out.set("pool_prop_selfpay", ratio(res.Ratio))
+	out.set("clr_optins", st.Provider.Region)
+	out.offer("clr_way", clearingWay)
+	out.offer("clr_type", clearingTypes[c.Visit])
+	admitted := c.Admitted
+	if admitted == 0 {
+		admitted = c.Date
+	}
+	out.offer("begndate", admitted.String())
+	out.offer("enddate", c.Date.String())
+	out.offer("insu_admdvs", st.Person.Region)
+	out.offer("insu_optins", st.Person.Region)
 }
 
 // medicalType is the kind of care as the request wrote it, or as the visit was

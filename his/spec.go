@@ -36,6 +36,9 @@ type Transaction struct {
 	Output []*Node
 	// Columns of the file that the transaction makes, if it makes one.
 	Columns []Column
+	// The columns of the files it takes and gives (TXT, one record a line,
+	// columns parted by TAB); nil for none.
+	InFile, OutFile *Node
 }
 
 // Column is one column of a file for download (目录下载文件列).
@@ -88,6 +91,7 @@ type Field struct {
 	Stated   bool
 	Sources  string // provinces known to send it: H 湖南, C 重庆, S 深圳, J 江苏, Y 四川
 	Note     string
+	Column   int // of an exchanged file, from 1; 0 elsewhere
 	// Used says that this server's work reads the field of a request, or fills
 	// it in a reply: the tests saw it, and coverage.tsv keeps what they saw.
 	Used bool
@@ -171,7 +175,7 @@ func LoadSpec() (*Spec, error) {
 			if like == nil {
 				return nil, fmt.Errorf("transaction %s has the fields of %s, which is not there", t.Number, of)
 			}
-			t.Input, t.Output = like.Input, like.Output
+			t.Input, t.Output, t.InFile, t.OutFile = like.Input, like.Output, like.InFile, like.OutFile
 		}
 		for _, nodes := range [2][]*Node{t.Input, t.Output} {
 			if err := nest(t.Number, nodes); err != nil {
@@ -270,8 +274,11 @@ func (s *Spec) addField(c []string) error {
 		}
 	}
 	n, err := s.node(c)
-	if err != nil || n == nil {
+	if err != nil {
 		return err
+	}
+	if n.Name == fileNode {
+		f.Column = len(n.Fields) + 1
 	}
 	if _, twice := n.byName[f.Name]; twice {
 		return fmt.Errorf("field %s stands twice in node %s", f.Name, n.Name)
@@ -281,8 +288,10 @@ func (s *Spec) addField(c []string) error {
 	return nil
 }
 
-// node returns the node the row of fields.tsv belongs to. It is nil for the
-// columns of exchanged files, which are no part of an envelope.
+// fileNode is the name of a node of columns.
+const fileNode = "文件"
+
+// node returns the node the row of fields.tsv belongs to.
 func (s *Spec) node(c []string) (*Node, error) {
 	fresh := &Node{
 		Name: c[colNode], Title: c[colNodeTitle], Many: c[colRows] == "many", byName: map[string]int{},
@@ -309,7 +318,15 @@ func (s *Spec) node(c []string) (*Node, error) {
 	case "out":
 		side = &t.Output
 	case "infile", "outfile":
-		return nil, nil
+		at := &t.InFile
+		if c[colSide] == "outfile" {
+			at = &t.OutFile
+		}
+		if *at == nil {
+			fresh.Name = fileNode
+			*at = fresh
+		}
+		return *at, nil
 	default:
 		return nil, fmt.Errorf("side %q: want in, out, infile or outfile", c[colSide])
 	}

@@ -1,6 +1,7 @@
 package his
 
 import (
+	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/policy"
 )
@@ -139,4 +140,33 @@ func day(s string) civil.Date {
 		return 0
 	}
 	return d
+}
+
+// withoutGrade are 医院等级 (hosp_lv) of a level whose grade (甲乙丙等) is not
+// known.
+var withoutGrade = map[policy.Level]string{policy.Primary: "11", policy.Level1: "14", policy.Level2: "13", policy.Level3: "12"}
+
+// deductibleLevels are 起付线医院等级 (dedc_hosp_lv) and 限价医院等级
+// (lmtpric_hosp_lv).
+var deductibleLevels = map[policy.Level]string{policy.Primary: "1", policy.Level1: "1", policy.Level2: "2", policy.Level3: "3"}
+
+// kindLists are 目录类别 (list_type) of a settled item, of which only the
+// catalogue is known.
+var kindLists = map[catalogue.Kind]string{catalogue.Drug: "101", catalogue.Service: "201", catalogue.Facility: "201", catalogue.Consumable: "301"}
+
+// otherList is 目录类别 of what no catalogue holds.
+const otherList = "105"
+
+// payPlace is 支付地点 (pay_loc): at the provider, or away from the insured
+// region in the same city, province or another.
+func payPlace(insured, care string) string {
+	switch {
+	case insured == care:
+		return "2"
+	case insured[:4] == care[:4]:
+		return "6"
+	case insured[:2] == care[:2]:
+		return "3"
+	}
+	return "4"
 }

@@ -90,7 +90,7 @@ func (c *checker) fault(g gradeOfFault, format string, args ...any) {
 
 func (c *checker) missing(f *Field, r *record) {
 	if c.count++; len(c.faults) < maxFaults {
-		c.faults = append(c.faults, fault{faultMissing, f.Name + "（" + f.Title + "）", true, r.place()})
+		c.faults = append(c.faults, fault{faultMissing, f.Name + "（" + f.title() + "）", true, r.place()})
 	}
 }
 
@@ -261,7 +261,15 @@ func (c *checker) row(n *Node, v *value, row int) record {
 }
 
 // at names the field in its place, e.g. “feedetail 第 3 行 cnt（数量）”.
-func (f *Field) at(r *record) string { return r.place() + f.Name + "（" + f.Title + "）" }
+func (f *Field) at(r *record) string { return r.place() + f.Name + "（" + f.title() + "）" }
+
+// title is the field's name in Chinese, and which column of a file it is.
+func (f *Field) title() string {
+	if f.Column > 0 {
+		return f.Title + "，第 " + strconv.Itoa(f.Column) + " 列"
+	}
+	return f.Title
+}
 
 func (r *record) place() string {
 	switch {

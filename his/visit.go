@@ -44,6 +44,9 @@ func (s *Server) register(ctx context.Context, tx *db.Tx, r *request, a *answer)
 	if err != nil {
 		return spell(err)
 	}
+	if err := s.keepNotes(ctx, tx, r, v.ID, in); err != nil {
+		return err
+	}
 	out := a.add("data")
 	out.set("mdtrt_id", v.ID)
 	out.set("psn_no", p.ID)
@@ -70,11 +73,15 @@ func (s *Server) describe(ctx context.Context, tx *db.Tx, r *request, _ *answer)
 	if content != "" {
 		why = cause(content)
 	}
-	return spell(s.Settlement.Describe(ctx, tx, settlement.DescribeRequest{
+	err = s.Settlement.Describe(ctx, tx, settlement.DescribeRequest{
 		Visit: v.ID, Person: v.Person, Provider: r.provider, Kind: kind, Begun: moment(in.text("begntime")),
 		Disease: in.text("dise_codg"), DiseaseName: in.text("dise_name"), Cause: why, Code: in.text("med_type"),
 		Diagnoses: diagnoses(r.input["diseinfo"]), Actor: r.actor(),
-	}))
+	})
+	if err != nil {
+		return spell(err)
+	}
+	return s.keepNotes(ctx, tx, r, v.ID, in)
 }
 
 // admit is 2401: an admission (入院办理).
@@ -110,8 +117,9 @@ func (s *Server) admit(ctx context.Context, tx *db.Tx, r *request, a *answer) er
 	if err != nil {
 		return spell(err)
 	}
+	r.subject = v.ID
 	a.add("result").set("mdtrt_id", v.ID)
-	return nil
+	return s.keepNotes(ctx, tx, r, v.ID, in)
 }
 
 // diagnoses are the rows of diagnoses that stand (有效标志 not 0). Where no row
@@ -127,7 +135,11 @@ func diagnoses(rows []record) []settlement.Diagnosis {
 		if _, marked := d.node.byName["maindiag_flag"]; !marked {
 			main = strings.TrimLeft(d.text("diag_srt_no"), "0") == "1"
 		}
-		out = append(out, settlement.Diagnosis{Kind: d.text("diag_type"), Code: d.text("diag_code"), Name: d.text("diag_name"), Main: main})
+		out = append(out, settlement.Diagnosis{
+			Kind: d.text("diag_type"), Code: d.text("diag_code"), Name: d.text("diag_name"), Main: main,
+			Rank: d.text("diag_srt_no"), Condition: d.optional("adm_cond"), Department: d.text("diag_dept"),
+			DoctorCode: d.text("dise_dor_no"), Doctor: d.text("dise_dor_name"), At: moment(d.text("diag_time")),
+		})
 	}
 	return out
 }
@@ -163,7 +175,9 @@ var spelled = map[string]string{
 	"discharged": "出院时间 dscgTime", "serial": "费用明细流水号 feedetl_sn", "original": "原费用流水号 init_feedetl_sn",
 	"amount": "明细项目费用总额 det_item_fee_sumamt", "quantity": "数量 cnt", "item": "医疗目录编码 med_list_codg",
 	"fees.time": "费用发生时间 fee_ocur_time", "region": "参保地医保区划 insuplc_admdvs", "care_region": "就医地医保区划 mdtrtarea_admvs",
-	"date": "结算日期", "kind": "医疗类别 med_type", "price": "单价 pric",
+	"settlement": "结算ID setl_id", "ended": "出院时间 endtime", "begun": "入院时间 begntime", "number": "住院/门诊号 ipt_otp_no",
+	"time": "费用发生时间 fee_ocur_time", "date": "结算日期", "kind": "医疗类别 med_type", "price": "单价 pric",
+	"month": "清算年月 setlym", "kinds": "清算类别 clr_type",
 }
 
 // spell turns a settlement's refusal into one in the interface's words. Other

@@ -34,7 +34,7 @@ type CoverageEntry struct {
 // CoveredField is one field. Used is whether the tests of the interface saw the
 // server read it in a request, or fill it in a reply.
 type CoveredField struct {
-	Side     string   `json:"side"` // in or out
+	Side     string   `json:"side"` // in, out, infile or outfile
 	Node     string   `json:"node"`
 	Name     string   `json:"field"`
 	Title    string   `json:"title"`
@@ -42,6 +42,9 @@ type CoveredField struct {
 	Checks   []string `json:"checks,omitempty"` // what of a request's field is validated
 	Used     bool     `json:"used"`
 }
+
+// Asked says that the field is of what a provider sends.
+func (f CoveredField) Asked() bool { return f.Side == "in" || f.Side == "infile" }
 
 // Cover reports the coverage of a server.
 func Cover(i *his.Server) Coverage {
@@ -51,6 +54,12 @@ func Cover(i *his.Server) Coverage {
 		e := CoverageEntry{Number: t.Number, Name: t.Name, Offered: slices.Contains(offered, t.Number)}
 		e.Input = e.add("in", t.Input)
 		e.Output = e.add("out", t.Output)
+		if t.InFile != nil {
+			e.Input.add(e.add("infile", []*his.Node{t.InFile}))
+		}
+		if t.OutFile != nil {
+			e.Output.add(e.add("outfile", []*his.Node{t.OutFile}))
+		}
 		c.Transactions = append(c.Transactions, e)
 		if e.Offered {
 			c.Input.add(e.Input)
@@ -66,7 +75,7 @@ func (e *CoverageEntry) add(side string, nodes []*his.Node) (s Share) {
 	for _, n := range nodes {
 		for _, f := range n.Fields {
 			c := CoveredField{Side: side, Node: n.Name, Name: f.Name, Title: f.Title, Required: f.Required, Used: e.Offered && used(f)}
-			if side == "in" && e.Offered {
+			if e.Offered && c.Asked() {
 				c.Checks = checks(f)
 			}
 			e.Fields = append(e.Fields, c)

@@ -92,8 +92,10 @@ func TestReference(t *testing.T) {
 		if !ids[tr.Number] || !ids[tr.Number+"-"+tr.Input[0].Fields[0].Name] {
 			t.Errorf("transaction %s is not on the page", tr.Number)
 		}
-		for _, n := range append(tr.Input[:len(tr.Input):len(tr.Input)], tr.Output...) {
-			want += len(n.Fields)
+		for _, n := range slices.Concat(tr.Input, tr.Output, []*his.Node{tr.InFile, tr.OutFile}) {
+			if n != nil {
+				want += len(n.Fields)
+			}
 		}
 	}
 	if rows != want {

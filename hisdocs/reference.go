@@ -31,6 +31,7 @@ type transaction struct {
 	*his.Transaction
 	Offered        bool
 	Input, Output  []node
+	Files          []node // the columns of the files it takes and gives
 	Request, Reply string // examples
 }
 
@@ -75,6 +76,11 @@ func (s site) reference() []byte {
 	for _, t := range spec.Transactions {
 		d := transaction{Transaction: t, Offered: slices.Contains(offered, t.Number)}
 		d.Input, d.Output = describe(t.Number, false, t.Input, taken), describe(t.Number, true, t.Output, taken)
+		for _, n := range []*his.Node{t.InFile, t.OutFile} {
+			if n != nil {
+				d.Files = append(d.Files, describe(t.Number, n == t.OutFile, []*his.Node{n}, taken)...)
+			}
+		}
 		if d.Offered {
 			d.Request, d.Reply = indent(spec.ExampleRequest(t)), indent(spec.ExampleReply(t))
 		}
@@ -95,12 +101,16 @@ func describe(number string, reply bool, nodes []*his.Node, taken map[string]boo
 	out := make([]node, len(nodes))
 	for i, n := range nodes {
 		out[i] = node{Node: n, Reply: reply}
+		place := n.Name
+		if n.Fields[0].Column > 0 {
+			place = "file"
+		}
 		for _, f := range n.Fields {
 			if f.Rows() != nil {
 				within[f.Rows()] = f.Name
 			}
 			d := field{Field: f, ID: number + "-" + f.Name}
-			for _, longer := range []string{number + "-" + n.Name + "-" + f.Name, number + "-out-" + n.Name + "-" + f.Name} {
+			for _, longer := range []string{number + "-" + place + "-" + f.Name, number + "-out-" + place + "-" + f.Name} {
 				if taken[d.ID] {
 					d.ID = longer
 				}

@@ -156,10 +156,15 @@ func (p *Package) calendarAspects() []aspect {
 		crossSplit:         "按费用发生日期分到两个年度分别结算，起付标准只计一次",
 		crossSplitContinue: "按费用发生日期分到两个年度分别结算，起付标准只计一次，次数与起付在新年度续算",
 	}[p.crossing]
+	reversal := "会改变其后已办结算的，不予撤销，须先撤销其后的结算"
+	if p.replaysLater {
+		reversal = "会改变其后已办结算的，予以撤销，其后的结算重新计算并补记差额"
+	}
 	return []aspect{
 		{name: "适用日期", text: by, sources: p.rulesBySources},
 		{name: "待遇年度", text: year, sources: p.yearSources},
 		{name: "跨年度住院", text: crossing, sources: p.crossingSources},
+		{name: "结算撤销", text: reversal, sources: p.reversalSources},
 	}
 }
 

@@ -300,6 +300,10 @@ func (b *builder) calendar(n *yaml.Node) {
 		p.crossing = map[string]yearCrossing{"by_end": crossByEnd, "split": crossSplit, "split_continue": crossSplitContinue}[str(c, "rule")]
 		p.crossingSources = b.sourcesOf(c)
 	}
+	if r := get(n, "reversal"); r != nil {
+		p.replaysLater = str(r, "later") == "replay"
+		p.reversalSources = b.sourcesOf(r)
+	}
 }
 
 // define adds a symbol; a name stands for one thing only.

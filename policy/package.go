@@ -28,6 +28,8 @@ type Package struct {
 	rulesBySources    []*Source
 	crossing          yearCrossing
 	crossingSources   []*Source
+	replaysLater      bool
+	reversalSources   []*Source
 	classes           ClassSet
 	facts             []fact
 	facets            []*facet
@@ -192,6 +194,10 @@ type Stage struct {
 // Sources are the grounds of the stage.
 func (s *Stage) Sources() []*Source { return s.sources }
 
+// DeductiblePerVisit reports whether the stage has a deductible (起付标准) of the
+// visit or stay, not one of the year.
+func (s *Stage) DeductiblePerVisit() bool { return s.ded != nil && len(s.ded.borne) == 0 }
+
 type deductible struct {
 	title   string
 	amount  val
@@ -287,6 +293,11 @@ func (p *Package) BenefitYear(day civil.Date) (from, to civil.Date) {
 // StayCounts reports whether a stay divided at the end of the benefit year
 // counts as a stay of the new year too (次数续算).
 func (p *Package) StayCounts() bool { return p.crossing == crossSplitContinue }
+
+// ReplaysLater says what becomes of the person's later settlements when the
+// reversal of an earlier one (结算撤销) changes them: they are settled again, or,
+// if false, the reversal is refused.
+func (p *Package) ReplaysLater() bool { return p.replaysLater }
 
 // FactSlot returns the slot of a fact the package declares, or -1.
 func (p *Package) FactSlot(name string) int {

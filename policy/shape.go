@@ -152,6 +152,10 @@ var (
 			req("rule", enumOf("by_end", "split", "split_continue"), "跨年度住院：按出院年度整笔；按费用日期分年、起付计一次；分年且次数与起付续算"),
 			req("source", sources, "依据"),
 		), "跨年度住院；不写则按出院年度整笔"),
+		opt("reversal", obj(
+			req("later", enumOf("refuse", "replay"), "撤销会改变其后已办的结算时：不予撤销（refuse），或撤销并将其后的结算重新计算、补记差额（replay）"),
+			req("source", sources, "依据"),
+		), "结算撤销；不写则不予撤销会改变其后结算的"),
 		req("documents", mapOf(obj(
 			req("title", text, "文件名"),
 			opt("number", text, "文号"),

@@ -133,9 +133,12 @@ func (v settlements) Recent(ctx context.Context, n int) (rows []portal.Row, err 
 	err = v.s.DB.View(ctx, func(tx *db.Tx) error {
 		all, err := v.s.Settlement.Recent(ctx, tx, n)
 		for _, st := range all {
+			if st.Reverses != "" { // shown with what it reversed
+				continue
+			}
 			r := &st.Result
 			rows = append(rows, portal.Row{ID: st.ID, Time: st.At, Name: st.Person.Name, Provider: st.Provider.Name, Visit: st.Case.Visit,
-				Total: r.Total, Fund: r.FundTotal, Person: r.Person, Refused: r.Refused})
+				Total: r.Total, Fund: r.FundTotal, Person: r.Person, Refused: r.Refused, Reversed: st.ReversedBy != ""})
 		}
 		return err
 	})
@@ -145,6 +148,9 @@ func (v settlements) Recent(ctx context.Context, n int) (rows []portal.Row, err 
 func (v settlements) Get(ctx context.Context, id string) (out *portal.Settled, err error) {
 	err = v.s.DB.View(ctx, func(tx *db.Tx) error {
 		st, ok, err := v.s.Settlement.Get(ctx, tx, id)
+		if err == nil && ok && st.Reverses != "" { // what it reversed explains it
+			st, ok, err = v.s.Settlement.Get(ctx, tx, st.Reverses)
+		}
 		if err != nil {
 			return err
 		}
@@ -152,7 +158,7 @@ func (v settlements) Get(ctx context.Context, id string) (out *portal.Settled, e
 			return portal.ErrNotFound
 		}
 		out = &portal.Settled{ID: st.ID, Time: st.At, Name: st.Person.Name, CitizenID: st.Person.CitizenID, Provider: st.Provider.Name,
-			Case: &st.Case, Result: &st.Result, Steps: st.Steps}
+			Reversed: st.ReversedBy != "", Case: &st.Case, Result: &st.Result, Steps: st.Steps}
 		return nil
 	})
 	return out, err

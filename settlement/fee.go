@@ -8,6 +8,7 @@ import (
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/catalogue"
+	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/money"
@@ -89,7 +90,7 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 		}
 		known[f.Serial] = true
 		if f.Quantity < 0 && len(rows) > 0 { // it may take back one of these
-			if err := tx.Insert(ctx, feeColumns, rows); err != nil {
+			if err := tx.Insert(ctx, "fee (visit, "+feeColumns+", settlement)", rows); err != nil {
 				return nil, err
 			}
 			rows = rows[:0:0]
@@ -100,17 +101,17 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 		}
 		n++
 		rows = append(rows, []any{visit, f.Serial, n, f.Batch, f.Original, f.Item, f.ProviderItem, r.Catalogue.Name, int(dayOf(f.Time)), int64(f.Quantity), f.Price, int64(f.Amount),
-			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor, ""})
+			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor, stamp(f.Time), ""})
 		out = append(out, r)
 	}
-	if err := tx.Insert(ctx, feeColumns, rows); err != nil {
+	if err := tx.Insert(ctx, "fee (visit, "+feeColumns+", settlement)", rows); err != nil {
 		return nil, err
 	}
 	return out, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Chain: audit.OfPerson(v.Person), Action: "visit.fees", Subject: visit, Details: map[string]int{"lines": len(fees)}})
 }
 
-// feeColumns are those of a fee line.
-const feeColumns = "fee (visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, settlement)"
+// feeColumns are what a fee line is, without its visit and settlement.
+const feeColumns = "serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, at"
 
 // at makes a line's error name the line, counted from 1.
 func at(err error, i int) error {
@@ -167,6 +168,9 @@ func (s *Service) price(ctx context.Context, tx *db.Tx, v Visit, person enrolmen
 		return r, &Error{"amount", f.Amount.String(), why + want.String()}
 	}
 	day := dayOf(f.Time)
+	if !v.Ended.IsZero() && day > dayOf(v.Ended) {
+		return r, &Error{"time", day.String(), "晚于出院日 " + dayOf(v.Ended).String() + "；出院日登记有误的，请先撤销出院办理"}
+	}
 	it, ok, err := catalogue.Find(ctx, tx, care.Region, day, f.Item)
 	if err != nil {
 		return r, err
@@ -287,10 +291,10 @@ func laterFees(ctx context.Context, tx *db.Tx, into *[]feeRow, visit string) err
 		WHERE visit = ? AND settlement = '' ORDER BY n`, visit)
 }
 
-// netFees are the unsettled lines of one batch or of all, and what they sum
-// to. A line taken back counts with the line that it takes from, whatever
+// netFees are the unsettled lines of one batch or of all, up to a day or all,
+// and what they sum to. A line taken back counts with the line that it takes from, whatever
 // batch it came in. Lines taken back whole stay, with amount zero.
-func (r *snapshot) netFees(batch string) (lines []netLine, total money.Fen, err error) {
+func (r *snapshot) netFees(batch string, until civil.Date) (lines []netLine, total money.Fen, err error) {
 	all := make([]netLine, 0, len(r.fees))
 	index := make(map[string]int, len(r.fees))
 	for _, f := range r.fees {
@@ -309,7 +313,7 @@ func (r *snapshot) netFees(batch string) (lines []netLine, total money.Fen, err 
 		all[i].serials = append(all[i].serials, f.serial)
 	}
 	for _, l := range all {
-		if batch != "" && l.batch != batch {
+		if batch != "" && l.batch != batch || until != 0 && l.Date > until {
 			continue
 		}
 		l.Ceiling = l.item.Ceiling(l.quantity)

@@ -52,7 +52,7 @@ func (s *Service) List(ctx context.Context, tx *db.Tx, f Filter) ([]*Settlement,
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
-	rows, err := s.rows(ctx, tx, `WHERE `+strings.Join(where, " AND ")+` ORDER BY s.n DESC LIMIT ?`, append(args, min(f.Limit, maxList))...)
+	rows, err := s.rows(ctx, tx, `WHERE `+strings.Join(where, " AND ")+` ORDER BY s.at DESC, s.n DESC LIMIT ?`, append(args, min(f.Limit, maxList))...)
 	out := make([]*Settlement, len(rows))
 	for i := range rows {
 		out[i] = &rows[i].Settlement
@@ -82,9 +82,11 @@ func (s *Service) Get(ctx context.Context, tx *db.Tx, id string) (st *Settlement
 // row is a settlement as it is stored.
 type row struct {
 	Settlement
-	n                          int64
-	kase, result, steps        string
-	total, fund, account, cash money.Fen
+	n                   int64
+	document            document
+	total, inScope      money.Fen
+	fund, account, cash money.Fen
+	stayBorne           money.Fen
 }
 
 // rows reads settlements with their amounts.
@@ -93,22 +95,28 @@ func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any
 	err := tx.Each(ctx, func(rs *db.Rows) error {
 		var r row
 		var at string
+		var stored []byte
 		c, res := &r.Case, &r.Result
-		if err := rs.Scan(&r.ID, &r.n, &r.Visit.ID, &at, &r.Invoice, &r.Note, &r.kase, &r.result, &r.steps, &res.Ratio, &res.Hospital,
-			&c.Region, &c.Scheme, &c.Visit, &c.Date, &r.total, &r.fund, &r.account, &r.cash); err != nil {
+		if err := rs.Scan(&r.ID, &r.n, &r.Visit.ID, &at, &r.Invoice, &r.Note, &stored, &res.Ratio, &res.Hospital,
+			&c.Region, &c.Scheme, &c.Visit, &c.Date, &r.total, &r.inScope, &r.fund, &r.account, &r.cash,
+			&r.Reverses, &r.Replaces, &r.ReversedBy, &r.place, &r.stayBorne); err != nil {
 			return err
 		}
 		var err error
 		if r.At, err = time.Parse(time.RFC3339Nano, at); err != nil {
 			return err
 		}
-		if err := s.answer(&r); err != nil {
+		if r.document, err = unpack(stored); err == nil {
+			err = s.answer(&r)
+		}
+		if err != nil {
 			return fmt.Errorf("settlement %s: %w", r.ID, err)
 		}
 		out = append(out, r)
 		return nil
-	}, `SELECT s.id, s.n, s.visit, s.at, s.invoice, s.note, s.kase, s.result, s.steps, s.ratio, s.hospital,
-		s.region, s.scheme, s.kind, s.day, s.total, s.fund, s.account, s.cash FROM settlement s `+where, args...)
+	}, `SELECT s.id, s.n, s.visit, s.at, s.invoice, s.note, s.document, s.ratio, s.hospital,
+		s.region, s.scheme, s.kind, s.day, s.total, s.in_scope, s.fund, s.account, s.cash,
+		s.reverses, s.replaces, COALESCE((SELECT r.id FROM settlement r WHERE r.reverses = s.id AND r.reverses <> ''), ''), s.place, s.stay_borne FROM settlement s `+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +160,7 @@ func (s *Service) answer(r *row) error {
 			From                  civil.Date
 		}
 	}
-	if err := json.Unmarshal([]byte(r.result), &a); err != nil {
+	if err := json.Unmarshal(r.document.Result, &a); err != nil {
 		return err
 	}
 	res := &r.Result
@@ -194,12 +202,12 @@ func (s *Service) answer(r *row) error {
 
 // details reads the case, the stages, the lines and the steps.
 func (s *Service) details(ctx context.Context, tx *db.Tx, r *row) (err error) {
-	if err := calc.NewDecoder(s.store).Decode([]byte(r.kase), &r.Case); err != nil {
+	if err := calc.NewDecoder(s.store).Decode(r.document.Case, &r.Case); err != nil {
 		return err
 	}
 	r.Case.Lines = append([]policy.Line(nil), r.Case.Lines...) // the decoder's own
 	r.Balance = max(0, r.Case.Account-(r.Result.Account-r.Result.FamilyAccount))
-	if r.Steps, err = readSteps(r.steps); err != nil {
+	if r.Steps, err = readSteps(r.document.Steps); err != nil {
 		return err
 	}
 	res := &r.Result
@@ -221,12 +229,9 @@ func (s *Service) details(ctx context.Context, tx *db.Tx, r *row) (err error) {
 	if err != nil {
 		return err
 	}
-	err = tx.Each(ctx, func(rs *db.Rows) error {
-		var l policy.LineSplit
-		err := rs.Scan(&l.FullOwnPay, &l.OverCeiling, &l.FirstOwnPay, &l.InScope)
-		res.Lines = append(res.Lines, l)
-		return err
-	}, `SELECT full_own_pay, over_ceiling, first_own_pay, in_scope FROM settlement_line WHERE settlement = ? ORDER BY n`, r.ID)
+	for _, l := range r.document.Lines {
+		res.Lines = append(res.Lines, l.LineSplit)
+	}
 	if err == nil && len(res.Lines) != len(r.Case.Lines) {
 		err = fmt.Errorf("%d lines are stored, the case has %d", len(res.Lines), len(r.Case.Lines))
 	}

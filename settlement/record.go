@@ -2,9 +2,7 @@ package settlement
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/calc"
@@ -43,29 +41,16 @@ func identities(c *policy.Case, r *policy.Result, total money.Fen) error {
 
 // record writes a settlement and all that follows from it.
 func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q SettleRequest, lines []netLine) error {
-	r, c := &st.Result, &st.Case
-	year, _ := r.Package.BenefitYear(c.Date)
-	first := year
-	if r.Divided {
-		first, _ = r.Package.BenefitYear(c.Admitted)
+	serials := make([]string, 0, len(lines))
+	for _, l := range lines {
+		if l.quantity != 0 {
+			serials = append(serials, l.serial)
+		}
 	}
-	kase := calc.AppendCase(nil, s.store, r.Package, c)
-	if len(kase) > calc.MaxBytes { // it could not be read back
-		return &Error{"batch", q.Batch, "费用明细过多；请按收费批次分次结算"}
-	}
-	steps, err := json.Marshal(keepSteps(st.Steps))
-	if err != nil {
+	if err := s.write(ctx, tx, st, serials); err != nil {
 		return err
 	}
-	if err := tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, fund, account, cash, invoice, kase, result, ratio, hospital, note, steps)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, db.NextID(), st.At.Format(time.RFC3339Nano), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
-		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.FundTotal), int64(r.Account), int64(r.Cash), q.Invoice,
-		string(kase), string(calc.AppendResult(nil, r, nil)),
-		int64(r.Ratio), int64(r.Hospital), st.Note, string(steps)); err != nil {
-		return err
-	}
-	if err := writeParts(ctx, tx, st, q.Batch, lines); err != nil {
+	if err := markFees(ctx, tx, st, q.Batch == "" && q.until(st) == 0, lines); err != nil {
 		return err
 	}
 	if stay(st.Visit.Kind) && !q.MidStay {
@@ -74,25 +59,33 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 			return err
 		}
 	}
-	if err := writeSums(ctx, tx, r, c, st.Person.ID, first, &c.YearToDate, &r.YearToDate); err != nil {
-		return err
-	}
-	if r.Divided {
-		if err := writeSums(ctx, tx, r, c, st.Person.ID, year, &c.NextYear, &r.NextYear); err != nil {
-			return err
-		}
-	}
-	if err := fund.Post(ctx, tx, fund.Entry{At: st.At, Kind: "settlement", Ref: st.ID, Postings: postings(st)}); err != nil {
-		return err
-	}
-	return audit.Append(ctx, tx, audit.Record{At: st.At, Actor: q.Actor, Chain: audit.OfPerson(st.Person.ID), Action: "settle", Subject: st.ID,
-		Details: map[string]string{"visit": st.Visit.ID, "total": r.Total.String(), "fund": r.FundTotal.String(), "account": r.Account.String(), "cash": r.Cash.String()}})
+	return s.post(ctx, tx, st, st.parts, "settle", q.Actor)
 }
 
-// writeParts writes what each stage paid and how each line divided, and marks
-// the fees as settled.
-func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, batch string, lines []netLine) error {
-	stages := st.Result.Stages()
+// write writes a settlement, with what each stage paid; the serials are those
+// of the fees of its lines.
+func (s *Service) write(ctx context.Context, tx *db.Tx, st *Settlement, serials []string) error {
+	r, c := &st.Result, &st.Case
+	n := db.NextID()
+	if st.place == 0 {
+		st.place = n
+	}
+	_, year := years(r.Package, c)
+	from, to := countsIn(r, c)
+	document, err := s.documentFor(st, serials)
+	if err != nil {
+		return err
+	}
+	if err := tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, ratio, hospital, note, document,
+			reverses, replaces, place, counts_from, counts_to, stay_borne)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, n, st.At.In(zone).Format(atLayout), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
+		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.InScope), int64(r.FundTotal), int64(r.Account), int64(r.Cash), st.Invoice,
+		int64(r.Ratio), int64(r.Hospital), st.Note, document,
+		st.Reverses, st.Replaces, st.place, int(from), int(to), int64(stayBorne(r))); err != nil {
+		return err
+	}
+	stages := r.Stages()
 	rows := make([][]any, len(stages))
 	for n, sp := range stages {
 		var f policy.Fund
@@ -101,21 +94,65 @@ func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, batch string, li
 		}
 		rows[n] = []any{st.ID, n + 1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)}
 	}
-	if err := tx.Insert(ctx, "settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)", rows); err != nil {
-		return err
+	return tx.Insert(ctx, "settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)", rows)
+}
+
+// atLayout is how the times of settlements are kept: China's, sorted as texts.
+const atLayout = "2006-01-02T15:04:05.000000000-07:00"
+
+// countsIn is the first and the last benefit year in which a settlement counts
+// as a visit.
+func countsIn(r *policy.Result, c *policy.Case) (first, last civil.Date) {
+	first, last = years(r.Package, c)
+	if r.Divided && !r.Package.StayCounts() {
+		last = first
 	}
-	rows = make([][]any, 0, len(lines))
-	for _, l := range lines {
-		if l.quantity == 0 {
-			continue
+	return first, last
+}
+
+// stayBorne is what a result bore of deductibles per stay: those of a year have
+// their own sums.
+func stayBorne(r *policy.Result) (borne money.Fen) {
+	for _, sp := range r.Stages() {
+		if sp.Stage.DeductiblePerVisit() {
+			borne += sp.Deductible
 		}
-		d := st.Result.Lines[len(rows)]
-		rows = append(rows, []any{st.ID, len(rows) + 1, l.serial, int64(d.FullOwnPay), int64(d.OverCeiling), int64(d.FirstOwnPay), int64(d.InScope)})
 	}
-	if err := tx.Insert(ctx, "settlement_line (settlement, n, serial, full_own_pay, over_ceiling, first_own_pay, in_scope)", rows); err != nil {
+	return borne
+}
+
+// post moves the sums of the year and the ledger by a settlement, and says so
+// in the audit record. others are what else stands of the visit.
+func (s *Service) post(ctx context.Context, tx *db.Tx, st *Settlement, others []part, action, actor string) error {
+	r := &st.Result
+	if err := moveSums(ctx, tx, st, others); err != nil {
 		return err
 	}
-	if batch == "" {
+	if err := fund.Post(ctx, tx, fund.Entry{At: st.At, Kind: entryKind(st), Ref: st.ID, Postings: postings(st)}); err != nil {
+		return err
+	}
+	details := map[string]string{"visit": st.Visit.ID, "total": r.Total.String(), "fund": r.FundTotal.String(), "account": r.Account.String(), "cash": r.Cash.String()}
+	if st.Reverses != "" {
+		details["reverses"] = st.Reverses
+	}
+	if st.Replaces != "" {
+		details["replaces"] = st.Replaces
+	}
+	return audit.Append(ctx, tx, audit.Record{At: st.At, Actor: actor, Chain: audit.OfPerson(st.Person.ID), Action: action, Subject: st.ID, Details: details})
+}
+
+// entryKind is the kind of the ledger entry of a settlement.
+func entryKind(st *Settlement) string {
+	if st.Reverses != "" {
+		return "reversal"
+	}
+	return "settlement"
+}
+
+// markFees marks the fees of the lines as settled; whole says that they are all
+// that are unsettled.
+func markFees(ctx context.Context, tx *db.Tx, st *Settlement, whole bool, lines []netLine) error {
+	if whole {
 		return tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND settlement = ''`, st.ID, st.Visit.ID)
 	}
 	for _, l := range lines {
@@ -128,22 +165,91 @@ func writeParts(ctx context.Context, tx *db.Tx, st *Settlement, batch string, li
 	return nil
 }
 
-func writeSums(ctx context.Context, tx *db.Tx, r *policy.Result, c *policy.Case, person string, year civil.Date, before, after *policy.Accumulators) error {
+// sumRows are the rows that move the sums of a year.
+func sumRows(rows [][]any, r *policy.Result, c *policy.Case, person string, year civil.Date, before, after *policy.Accumulators) [][]any {
 	for i, name := range r.Package.Accumulators() {
-		if before[i] == after[i] {
-			continue
-		}
-		if err := tx.Exec(ctx, `INSERT INTO year_sum (person, region, scheme, year_start, name, amount) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (person, region, scheme, year_start, name) DO UPDATE SET amount = excluded.amount`,
-			person, c.Region, c.Scheme, int(year), name, int64(after[i])); err != nil {
-			return err
+		if moved := after[i] - before[i]; moved != 0 {
+			rows = append(rows, []any{person, c.Region, c.Scheme, int(year), name, int64(moved)})
 		}
 	}
-	return nil
+	return rows
+}
+
+// moveSums moves the sums of the year, and how many visits were settled in it.
+// Later settlements may have moved them since those that the case was decided
+// from. others are what else stands of the visit.
+func moveSums(ctx context.Context, tx *db.Tx, st *Settlement, others []part) error {
+	r, c := &st.Result, &st.Case
+	first, year := years(r.Package, c)
+	rows := sumRows(nil, r, c, st.Person.ID, first, &c.YearToDate, &r.YearToDate)
+	if r.Divided {
+		rows = sumRows(rows, r, c, st.Person.ID, year, &c.NextYear, &r.NextYear)
+	}
+	if !r.Refused {
+		moved := int64(1)
+		if st.Reverses != "" {
+			moved = -1
+		}
+		from, to := countsIn(r, c)
+		for y := from; ; y = to {
+			if !countsAmong(others, c.Visit, y) {
+				rows = append(rows, []any{st.Person.ID, c.Region, c.Scheme, int(y), visitCount(c.Visit), moved})
+			}
+			if y == to {
+				break
+			}
+		}
+	}
+	return tx.InsertOr(ctx, "year_sum (person, region, scheme, year_start, name, amount)", rows,
+		`ON CONFLICT (person, region, scheme, year_start, name) DO UPDATE SET amount = year_sum.amount + excluded.amount`)
+}
+
+// visitCount is the name of the sum that counts visits of a kind; stays of all
+// kinds count together.
+func visitCount(k policy.VisitKind) string {
+	if stay(k) {
+		k = policy.Inpatient
+	}
+	return visitPrefix + k.String()
+}
+
+// visitPrefix begins the names of the sums that count visits.
+const visitPrefix = "visits:"
+
+// A part is a settlement of a visit that stands and was not refused: a visit
+// may be settled in parts, and counts once.
+type part struct {
+	id        string
+	kind      policy.VisitKind
+	from, to  civil.Date // the benefit years in which it counts
+	stayBorne money.Fen
+}
+
+// countsAmong reports whether one of the parts counts as a visit of the kind in
+// the year.
+func countsAmong(parts []part, kind policy.VisitKind, year civil.Date) bool {
+	for _, p := range parts {
+		if visitCount(p.kind) == visitCount(kind) && p.from <= year && year <= p.to {
+			return true
+		}
+	}
+	return false
+}
+
+// laterParts reads what stands of a visit but for one settlement.
+func laterParts(ctx context.Context, tx *db.Tx, into *[]part, visit, but string) error {
+	*into = nil
+	return tx.Later(ctx, func(rows *db.Rows) error {
+		var p part
+		err := rows.Scan(&p.id, &p.kind, &p.from, &p.to, &p.stayBorne)
+		*into = append(*into, p)
+		return err
+	}, `SELECT s.id, s.kind, s.counts_from, s.counts_to, s.stay_borne FROM settlement s WHERE s.visit = ? AND s.id <> ? AND s.refused = 0 AND `+stands, visit, but)
 }
 
 // postings are the ledger's view of a settlement: what funds and the account
-// pay is owed to the provider; what the person pays is received there.
+// pay is owed to the provider. The cash that a person pays there is not the
+// funds' money, and no part of their books.
 func postings(st *Settlement) []fund.Posting {
 	r := &st.Result
 	var out []fund.Posting
@@ -154,9 +260,7 @@ func postings(st *Settlement) []fund.Posting {
 	}
 	return append(out,
 		fund.Posting{Account: fund.PersonAccount(st.Person.ID), Amount: -r.Account},
-		fund.Posting{Account: fund.Payable(st.Provider.Code), Amount: r.FundTotal + r.Account},
-		fund.Posting{Account: fund.OwnPayment(st.Person.ID), Amount: -r.Cash},
-		fund.Posting{Account: fund.Cash(st.Provider.Code), Amount: r.Cash})
+		fund.Posting{Account: fund.Payable(st.Provider.Code), Amount: r.FundTotal + r.Account})
 }
 
 // keptStep is a step of an explanation as it is stored: with the kind's name,
@@ -174,11 +278,7 @@ func keepSteps(steps []policy.Step) []keptStep {
 	return out
 }
 
-func readSteps(data string) ([]policy.Step, error) {
-	var kept []keptStep
-	if err := json.Unmarshal([]byte(data), &kept); err != nil {
-		return nil, err
-	}
+func readSteps(kept []keptStep) ([]policy.Step, error) {
 	kinds := map[string]policy.StepKind{}
 	for k := policy.StepTotal; k <= policy.StepCash; k++ {
 		kinds[k.String()] = k

@@ -16,6 +16,7 @@ import (
 	"github.com/anji-platform/anji/policies"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/settlement"
+	"github.com/klauspost/compress/zstd"
 )
 
 func (w *world) settle(q settlement.SettleRequest) (st *settlement.Settlement) {
@@ -187,17 +188,18 @@ func TestVerifyFinds(t *testing.T) {
 		"sum gone":     {`DELETE FROM year_sum WHERE name = 'in_scope'`, "in_scope"},
 		"balance":      {`UPDATE account SET balance = balance + 1 WHERE id LIKE 'acct:%'`, "balance of acct:"},
 		"amount":       {`UPDATE settlement SET fund = fund + 1`, "its amounts and its answer differ"},
-		"answer":       {`UPDATE settlement SET result = REPLACE(result, '6560.00', '6561.00')`, "another basic"},
-		"case":         {`UPDATE settlement SET kase = REPLACE(kase, '5000.00', '5001.00')`, "computed again"},
+		"answer":       {`document||6560.00|6561.00`, "another basic"},
+		"case":         {`document||5000.00|5001.00`, "computed again"},
 		"stage":        {`UPDATE settlement_stage SET paid = paid + 1`, "stage 1"},
 		"stage gone":   {`DELETE FROM settlement_stage`, "0 stages"},
-		"line":         {`UPDATE settlement_line SET in_scope = in_scope - 1 WHERE n = 2`, "line 2"},
+		"line":         {`document||"InScope":"3000.00"|"InScope":"2999.99"`, "line 2"},
+		"visits":       {`UPDATE year_sum SET amount = amount + 1 WHERE name = 'visits:inpatient'`, "visits:inpatient"},
 		"fee":          {`UPDATE fee SET amount = amount + 1 WHERE serial = '1'`, "its fees sum to"},
 		"fee unmarked": {`UPDATE fee SET settlement = '' WHERE serial = '1'`, "its fees sum to"},
 		"fee astray":   {`UPDATE fee SET settlement = 'none'`, "its fees sum to"},
 	} {
 		err := w.update(func(tx *db.Tx) error {
-			if n, err := tx.ExecCount(w.ctx, x.query); err != nil || n == 0 {
+			if n, err := w.tamper(tx, x.query); err != nil || n == 0 {
 				t.Errorf("%s: nothing was changed, %v", name, err)
 			}
 			if err := w.service.Verify(w.ctx, tx); err == nil || !strings.Contains(err.Error(), x.want) {
@@ -219,12 +221,6 @@ func TestRefusedMovesNothing(t *testing.T) {
 	st := w.settle(w.visit("990100196206300327", "H99010000201", policy.Employee, policy.Outpatient, fee("1", "SVC990000001", 80)))
 	if !st.Result.Refused || st.Result.Reason == "" || st.Result.Cash != 8000 || st.Case.ArrearsMonths != 4 {
 		t.Errorf("refused %t, reason %q, cash %s, arrears %d", st.Result.Refused, st.Result.Reason, st.Result.Cash, st.Case.ArrearsMonths)
-	}
-	if b := w.balance(fund.Cash("H99010000201")); b != 8000 {
-		t.Errorf("cash received: %s", b)
-	}
-	if b := w.balance(fund.OwnPayment(st.Person.ID)); b != -8000 {
-		t.Errorf("cash paid: %s", b)
 	}
 	if b := w.balance(fund.Payable("H99010000201")); b != 0 {
 		t.Errorf("owed: %s", b)
@@ -269,13 +265,45 @@ func TestMoneyAdds(t *testing.T) {
 		cash += st.Result.Cash
 		own += st.Result.Total
 	}
-	var gotOwed, gotCash money.Fen
+	var gotOwed money.Fen
 	for _, p := range providers {
 		gotOwed += w.balance(fund.Payable(p))
-		gotCash += w.balance(fund.Cash(p))
 	}
-	if gotOwed != owed || gotCash != cash || owed+cash != own {
-		t.Errorf("owed %s, settled %s; cash %s, settled %s; total %s", gotOwed, owed, gotCash, cash, own)
+	if gotOwed != owed || owed+cash != own {
+		t.Errorf("owed %s, settled %s; cash %s; total %s", gotOwed, owed, cash, own)
 	}
 	w.verify()
+}
+
+// tamper runs a query or, where it reads "document|WHERE|old|new", replaces a
+// text in the documents of the settlements that the condition chooses. It says
+// how many rows it changed.
+func (w *world) tamper(tx *db.Tx, query string) (n int64, err error) {
+	how := strings.Split(query, "|")
+	if how[0] != "document" {
+		return tx.ExecCount(w.ctx, query)
+	}
+	documents := map[string][]byte{}
+	w.must(tx.Each(w.ctx, func(rows *db.Rows) error {
+		var id string
+		var stored []byte
+		err := rows.Scan(&id, &stored)
+		documents[id] = stored
+		return err
+	}, `SELECT id, document FROM settlement `+how[1]))
+	reader, err := zstd.NewReader(nil)
+	w.must(err)
+	writer, err := zstd.NewWriter(nil)
+	w.must(err)
+	for id, stored := range documents {
+		text, err := reader.DecodeAll(stored, nil)
+		w.must(err)
+		changed := strings.ReplaceAll(string(text), how[2], how[3])
+		if changed == string(text) {
+			continue
+		}
+		n++
+		w.must(tx.Exec(w.ctx, `UPDATE settlement SET document = ? WHERE id = ?`, writer.EncodeAll([]byte(changed), nil), id))
+	}
+	return n, tx.Flush(w.ctx)
 }

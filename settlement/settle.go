@@ -35,10 +35,12 @@ type SettleRequest struct {
 	Batch      string    // fee batch, "" for all unsettled lines
 	Total      money.Fen // what the caller believes the lines sum to
 	UseAccount AccountUse
-	Discharged civil.Date // of a stay; zero: today
+	Discharged civil.Date // of a stay; zero: the day of its discharge or, without one, today
 	Invoice    string
-	MidStay    bool // a settlement in the middle of a stay (中途结算): the stay stays open
-	Actor      string
+	// MidStay asks for a settlement in the middle of a stay (中途结算), of what
+	// arose up to Discharged: the stay stays open, and later fees settle later.
+	MidStay bool
+	Actor   string
 
 	record bool // it will be recorded
 }
@@ -56,6 +58,12 @@ type Settlement struct {
 	Balance  money.Fen // of the personal account afterwards
 	Invoice  string
 	Note     string // in Chinese: how the visit was treated otherwise than asked
+
+	Reverses   string // of a reversal (撤销): the settlement that it takes back; its amounts are the opposite
+	ReversedBy string // the reversal of this settlement, "" while it stands
+	Replaces   string // the reversed settlement in whose place this one was made again
+	place      int64  // in the order of the person's settlements; 0: the last
+	parts      []part // what else stands of the visit
 }
 
 // Preview decides what settling would give and writes nothing (预结算).
@@ -110,7 +118,7 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 	if err != nil {
 		return nil, nil, err
 	}
-	lines, total, err := read.netFees(q.Batch)
+	lines, total, err := read.netFees(q.Batch, q.until(st))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -152,24 +160,55 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 		pkg = st.Result.Package
 	}
 	st.Balance = max(0, c.Account-(st.Result.Account-st.Result.FamilyAccount))
+	st.parts = read.parts
 	return st, lines, nil
+}
+
+// days are the day of admission, zero for what is no stay, and the day that the
+// settlement is of.
+func days(v Visit, now time.Time, q SettleRequest) (admitted, day civil.Date, err error) {
+	begun := dayOf(v.Begun)
+	if !stay(v.Kind) {
+		return 0, begun, nil
+	}
+	ended := !v.Ended.IsZero()
+	switch {
+	case ended && q.MidStay:
+		return 0, 0, &Error{"discharged", dayOf(v.Ended).String(), "已办理出院，不能中途结算"}
+	case ended && q.Discharged != 0 && q.Discharged != dayOf(v.Ended):
+		return 0, 0, &Error{"discharged", q.Discharged.String(), "与出院办理登记的出院日 " + dayOf(v.Ended).String() + " 不一致"}
+	case ended:
+		return begun, dayOf(v.Ended), nil
+	case q.Discharged == 0:
+		return begun, max(dayOf(now), begun), nil
+	case q.Discharged < begun:
+		return 0, 0, &Error{"discharged", q.Discharged.String(), "早于入院日 " + begun.String()}
+	}
+	return begun, q.Discharged, nil
+}
+
+// until is the last day whose fees are settled, zero for all.
+func (q *SettleRequest) until(st *Settlement) civil.Date {
+	if q.MidStay && stay(st.Visit.Kind) {
+		return st.Case.Date
+	}
+	return 0
 }
 
 // A snapshot is what the store holds on a visit and its person, read together.
 type snapshot struct {
-	pkg       *policy.Package // of the day of the settlement
-	fees      []feeRow
-	spells    []enrolment.Insurance
-	classes   []enrolment.Class
-	filing    policy.Filing
-	diseases  []enrolment.SpecialDisease
-	account   money.Fen
-	sums      []yearSum
-	visits    map[policy.VisitKind]int // of the year before this one, by kind
-	stayBorne money.Fen
+	pkg      *policy.Package // of the day of the settlement
+	fees     []feeRow
+	spells   []enrolment.Insurance
+	classes  []enrolment.Class
+	filing   policy.Filing
+	diseases []enrolment.SpecialDisease
+	account  money.Fen
+	sums     []storedSum
+	parts    []part // what stands of the visit
 }
 
-type yearSum struct {
+type storedSum struct {
 	year   civil.Date
 	name   string
 	amount money.Fen
@@ -181,17 +220,10 @@ func (s *Service) expect(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	r := &snapshot{}
 	c.Region, c.CareRegion = st.Person.Region, st.Provider.Region
 	c.Scheme = v.Scheme
-	c.Date = dayOf(v.Begun)
-	if stay(v.Kind) {
-		c.Admitted = c.Date
-		if c.Date = q.Discharged; c.Date == 0 {
-			c.Date = max(dayOf(st.At), c.Admitted)
-		}
-		if c.Date < c.Admitted {
-			return nil, &Error{"discharged", c.Date.String(), "早于入院日 " + c.Admitted.String()}
-		}
-	}
 	var err error
+	if c.Admitted, c.Date, err = days(v, st.At, q); err != nil {
+		return nil, err
+	}
 	if r.pkg, err = s.store.At(c.Region, c.Date); err != nil {
 		return nil, inputError(err)
 	}
@@ -293,13 +325,13 @@ func years(pkg *policy.Package, c *policy.Case) (first, year civil.Date) {
 	return first, year
 }
 
-// laterSums reads the person's sums of the benefit years and how many visits
-// came before, under the package's calendar.
+// laterSums reads the person's sums of the benefit years under the package's
+// calendar, and what was settled of the visit.
 func (r *snapshot) laterSums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v Visit) error {
 	first, year := years(pkg, c)
-	r.sums, r.visits, r.stayBorne = nil, map[policy.VisitKind]int{}, 0
+	r.sums = nil
 	err := tx.Later(ctx, func(rows *db.Rows) error {
-		var s yearSum
+		var s storedSum
 		err := rows.Scan(&s.year, &s.name, &s.amount)
 		r.sums = append(r.sums, s)
 		return err
@@ -307,21 +339,12 @@ func (r *snapshot) laterSums(ctx context.Context, tx *db.Tx, pkg *policy.Package
 	if err != nil {
 		return err
 	}
-	// A stay settled in parts is one stay.
-	err = tx.Later(ctx, func(rows *db.Rows) error {
-		var kind policy.VisitKind
-		var n int
-		err := rows.Scan(&kind, &n)
-		r.visits[kind] = n
-		return err
-	}, `SELECT kind, COUNT(DISTINCT visit) FROM settlement WHERE person = ? AND year_start = ? AND refused = 0 AND region = ? AND scheme = ? AND visit <> ? GROUP BY kind`,
-		v.Person, int(first), pkg.Region, c.Scheme, v.ID)
-	if err != nil || !stay(v.Kind) {
-		return err
-	}
-	return tx.Later(ctx, func(rows *db.Rows) error { return rows.Scan(&r.stayBorne) },
-		`SELECT COALESCE(SUM(p.deductible), 0) FROM settlement_stage p JOIN settlement s ON s.id = p.settlement WHERE s.visit = ? AND s.refused = 0`, v.ID)
+	return laterParts(ctx, tx, &r.parts, v.ID, "")
 }
+
+// stands is the condition that a settlement s is neither reversed nor a
+// reversal.
+const stands = `s.reverses = '' AND NOT EXISTS (SELECT 1 FROM settlement r WHERE r.reverses = s.id AND r.reverses <> '')`
 
 // fillSums fills in the person's sums of the benefit year, and which visit of
 // its kind this is. A sum that the package does not know stays where it is: it
@@ -341,9 +364,19 @@ func (r *snapshot) fillSums(pkg *policy.Package, c *policy.Case) {
 			c.NextYear[slot] = s.amount
 		}
 	}
-	c.Nth = 1 + r.visits[c.Visit]
-	if stay(c.Visit) {
-		c.Nth = 1 + r.visits[policy.Inpatient] + r.visits[policy.DaySurgery] + r.visits[policy.Maternity]
+	// A visit settled in parts is one visit.
+	c.Nth, c.StayBorne = 1, 0
+	for _, s := range r.sums {
+		if s.year == first && s.name == visitCount(c.Visit) {
+			c.Nth += int(s.amount)
+		}
 	}
-	c.StayBorne = r.stayBorne
+	if countsAmong(r.parts, c.Visit, first) {
+		c.Nth--
+	}
+	if stay(c.Visit) {
+		for _, p := range r.parts {
+			c.StayBorne += p.stayBorne
+		}
+	}
 }

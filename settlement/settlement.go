@@ -1,5 +1,6 @@
 // Package settlement is the one place where money of care is decided and
-// posted: visits, fee lines, pre-settlement and settlement (就诊、费用、预结算、结算).
+// posted: visits, fee lines, pre-settlement, settlement and reversal (就诊、费用、
+// 预结算、结算、撤销).
 //
 // Its methods work inside the caller's transaction, so that an edge can keep
 // its own reply in the same commit. They read a snapshot, let policy decide,
@@ -54,10 +55,17 @@ func New(store *policy.Store, register *enrolment.Register, now func() time.Time
 
 // Diagnosis is one diagnosis of a visit (诊断).
 type Diagnosis struct {
-	Kind string // 诊断类别
-	Code string
-	Name string
-	Main bool
+	Kind       string // 诊断类别
+	Code       string
+	Name       string
+	Main       bool
+	Discharge  bool   // made at the discharge (出院诊断)
+	Rank       string // its place among the visit's, as the provider numbers it (诊断排序号)
+	Condition  string // on admission (入院病情)
+	Department string
+	DoctorCode string
+	Doctor     string
+	At         time.Time // when it was made; zero: not said
 }
 
 // Visit is an outpatient visit or a stay (就诊).
@@ -74,7 +82,9 @@ type Visit struct {
 	Cause       policy.Cause
 	Code        string // the caller's own, finer code of the kind of care, given back as it was
 	Department  string
-	Closed      bool // settled for good
+	Ended       time.Time // of a stay: the discharge (出院); zero: not discharged
+	Closed      bool      // settled for good, or cancelled
+	Cancelled   bool      // the registration or admission was cancelled (撤销)
 }
 
 // OpenRequest opens a visit: a registration (挂号) or an admission (入院).
@@ -146,7 +156,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.In(zone).Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Code, v.Department); err != nil {
 		return Visit{}, err
 	}
-	if err := writeDiagnoses(ctx, tx, v.ID, q.Diagnoses); err != nil {
+	if err := writeDiagnoses(ctx, tx, v.ID, false, q.Diagnoses); err != nil {
 		return Visit{}, err
 	}
 	return v, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(v.Person), Action: "visit.open", Subject: v.ID, Details: map[string]string{"kind": v.Kind.String()}})
@@ -185,18 +195,40 @@ func insuredIn(all []enrolment.Insurance, scheme policy.Scheme) error {
 	return &Error{"scheme", scheme.Title(), "该人员这一天参加的是" + counts.Scheme.Title() + "医保"}
 }
 
-func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, ds []Diagnosis) error {
+// writeDiagnoses replaces the visit's diagnoses of the admission or of the
+// discharge; nil leaves them.
+func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, discharge bool, ds []Diagnosis) error {
 	if ds == nil {
 		return nil
 	}
-	if err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ?`, visit); err != nil {
+	if err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ? AND discharge = ?`, visit, discharge); err != nil {
+		return err
+	}
+	var n int
+	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(n), 0) FROM diagnosis WHERE visit = ?`, visit).Scan(&n); err != nil {
 		return err
 	}
 	rows := make([][]any, len(ds))
-	for n, d := range ds {
-		rows[n] = []any{visit, n + 1, d.Kind, d.Code, d.Name, d.Main}
+	for i, d := range ds {
+		rows[i] = []any{visit, n + 1 + i, d.Kind, d.Code, d.Name, d.Main, discharge, d.Rank, d.Condition, d.Department, d.DoctorCode, d.Doctor, stamp(d.At)}
 	}
-	return tx.Insert(ctx, "diagnosis (visit, n, kind, code, name, main)", rows)
+	return tx.Insert(ctx, "diagnosis (visit, n, kind, code, name, main, discharge, rank, condition, department, doctor_code, doctor, at)", rows)
+}
+
+// stamp writes a time of a visit as it is kept, "" for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(zone).Format(clock)
+}
+
+// unstamp reads what stamp wrote.
+func unstamp(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	return time.ParseInLocation(clock, s, zone)
 }
 
 // newID makes an identifier of 27 characters that sorts by time.
@@ -239,7 +271,7 @@ func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) er
 		q.Kind, q.Begun.In(zone).Format(clock), q.Disease, q.DiseaseName, q.Cause, q.Code, q.Visit); err != nil {
 		return err
 	}
-	if err := writeDiagnoses(ctx, tx, q.Visit, q.Diagnoses); err != nil {
+	if err := writeDiagnoses(ctx, tx, q.Visit, false, q.Diagnoses); err != nil {
 		return err
 	}
 	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(v.Person), Action: "visit.describe", Subject: q.Visit, Details: map[string]string{"kind": q.Kind.String()}})
@@ -290,22 +322,40 @@ type lockKey string
 func (s *Service) expectVisit(ctx context.Context, tx *db.Tx, id string) error {
 	v := &Visit{}
 	tx.Keep(visitKey(id), v)
-	return tx.Later(ctx, func(rows *db.Rows) error {
-		var begun string
-		err := rows.Scan(&v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &v.Closed)
-		if err == nil {
-			v.ID = id
-			v.Begun, err = time.ParseInLocation(clock, begun, zone)
-		}
+	return tx.Later(ctx, func(rows *db.Rows) error { return scanVisit(rows, v) }, `SELECT `+visitColumns+` FROM visit WHERE id = ?`, id)
+}
+
+const visitColumns = `id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, ended, closed, cancelled`
+
+// scanVisit reads the visitColumns.
+func scanVisit(rows *db.Rows, v *Visit) error {
+	var begun, ended string
+	err := rows.Scan(&v.ID, &v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &ended, &v.Closed, &v.Cancelled)
+	if err != nil {
 		return err
-	}, `SELECT person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed FROM visit WHERE id = ?`, id)
+	}
+	if v.Begun, err = unstamp(begun); err != nil {
+		return err
+	}
+	v.Ended, err = unstamp(ended)
+	return err
 }
 
 // forgetVisit is called where a visit was written.
 func forgetVisit(tx *db.Tx, id string) { tx.Keep(visitKey(id), nil) }
 
-// openVisit finds a visit of this person at this provider that is not settled.
+// openVisit finds a visit of this person at this provider that is not settled
+// for good.
 func (s *Service) openVisit(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
+	v, err := s.ownVisit(ctx, tx, id, person, prov)
+	if err == nil && v.Closed {
+		err = &Error{"visit", id, "这次就诊已经结算"}
+	}
+	return v, err
+}
+
+// ownVisit finds a visit of this person at this provider.
+func (s *Service) ownVisit(ctx context.Context, tx *db.Tx, id, person, prov string) (Visit, error) {
 	v, ok, err := s.GetVisit(ctx, tx, id)
 	switch {
 	case err != nil:
@@ -314,8 +364,8 @@ func (s *Service) openVisit(ctx context.Context, tx *db.Tx, id, person, prov str
 		return v, &Error{"visit", id, "本机构没有这次就诊"}
 	case person != "" && v.Person != person:
 		return v, &Error{"person", person, "与就诊登记的人员不符"}
-	case v.Closed:
-		return v, &Error{"visit", id, "这次就诊已经结算"}
+	case v.Cancelled:
+		return v, &Error{"visit", id, "这次就诊已经撤销"}
 	}
 	return v, nil
 }

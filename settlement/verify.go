@@ -1,6 +1,7 @@
 package settlement
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,9 @@ const page = 200
 
 // Verify proves that the ledger, the sums of the year, the settlements and the
 // audit record agree, and says where they do not. Every settlement is computed
-// again from the snapshot it was made from.
+// again from the snapshot it was made from, and every one that stands also from
+// the sums of those that stand before it: what was reversed left no trace in
+// the year. Every reversal is the opposite of what it reversed.
 func (s *Service) Verify(ctx context.Context, tx *db.Tx) error {
 	if err := fund.Verify(ctx, tx); err != nil {
 		return err
@@ -32,41 +35,68 @@ func (s *Service) Verify(ctx context.Context, tx *db.Tx) error {
 	if err := audit.Verify(ctx, tx); err != nil {
 		return err
 	}
-	dec := calc.NewDecoder(s.store)
-	moved := sumsMoved{}
-	for last := int64(0); ; {
-		rows, err := s.rows(ctx, tx, `WHERE s.n > ? ORDER BY s.n LIMIT ?`, last, page)
+	v := verifier{s: s, dec: calc.NewDecoder(s.store), moved: sumsMoved{}}
+	for last := (row{}); ; {
+		rows, err := s.rows(ctx, tx, `WHERE s.person > ? OR s.person = ? AND (s.place > ? OR s.place = ? AND s.n > ?) ORDER BY s.person, s.place, s.n LIMIT ?`,
+			last.Person.ID, last.Person.ID, last.place, last.place, last.n, page)
 		if err != nil {
 			return err
 		}
 		for i := range rows {
-			if err := s.verify(ctx, tx, dec, &rows[i], moved); err != nil {
+			if rows[i].Person.ID != last.Person.ID {
+				v.count(last.Person.ID)
+				v.history = newHistory()
+			}
+			if err := v.verify(ctx, tx, &rows[i]); err != nil {
 				return fmt.Errorf("settlement %s: %w", rows[i].ID, err)
 			}
-			last = rows[i].n
+			last = rows[i]
 		}
 		if len(rows) < page {
+			v.count(last.Person.ID)
 			break
 		}
 	}
 	if err := unreferenced(ctx, tx); err != nil {
 		return err
 	}
-	return moved.verify(ctx, tx)
+	return v.moved.verify(ctx, tx)
+}
+
+// A verifier goes through the settlements of one person after the other, in
+// the order of their places.
+type verifier struct {
+	s       *Service
+	dec     *calc.Decoder
+	moved   sumsMoved
+	history *history // of the person, what stands
+}
+
+// count keeps how many visits of the person stand, by kind and year.
+func (v *verifier) count(person string) {
+	if v.history == nil {
+		return
+	}
+	for k, visits := range v.history.visits {
+		v.moved[sumKey{person, k.region, k.scheme, k.year, visitCount(k.kind)}] += money.Fen(len(visits))
+	}
 }
 
 // verify computes one settlement again and compares it with all that was
 // written of it.
-func (s *Service) verify(ctx context.Context, tx *db.Tx, dec *calc.Decoder, r *row, moved sumsMoved) error {
+func (v *verifier) verify(ctx context.Context, tx *db.Tx, r *row) error {
+	if err := v.dec.Decode(r.document.Case, &r.Case); err != nil {
+		return err
+	}
+	if r.Reverses != "" {
+		return v.reversal(ctx, tx, r)
+	}
 	stored := r.Result // its amounts, as read from the stored answer
-	if err := dec.Decode([]byte(r.kase), &r.Case); err != nil {
-		return err
-	}
 	var again policy.Result
-	if err := s.store.Settle(&r.Case, &again, nil); err != nil {
+	if err := v.s.store.Settle(&r.Case, &again, nil); err != nil {
 		return err
 	}
-	name, err := differs(string(calc.AppendResult(nil, &again, nil)), r.result)
+	name, err := differs(calc.AppendResult(nil, &again, nil), r.document.Result)
 	switch {
 	case err != nil:
 		return err
@@ -74,7 +104,9 @@ func (s *Service) verify(ctx context.Context, tx *db.Tx, dec *calc.Decoder, r *r
 		return fmt.Errorf("computed again it gives another %s: the package was changed after the settlement", name)
 	case stored.Ratio != again.Ratio || stored.Hospital != again.Hospital:
 		return errors.New("computed again it gives another ratio or hospital's part: the package was changed after the settlement")
-	case r.total != again.Total || r.fund != again.FundTotal || r.account != again.Account || r.cash != again.Cash:
+	case r.stayBorne != stayBorne(&again):
+		return errors.New("it bore another deductible of the stay than is kept")
+	case amountsDiffer(r, &again):
 		return errors.New("its amounts and its answer differ")
 	}
 	if err := identities(&r.Case, &again, r.total); err != nil {
@@ -87,21 +119,83 @@ func (s *Service) verify(ctx context.Context, tx *db.Tx, dec *calc.Decoder, r *r
 	if err := posted(ctx, tx, &r.Settlement); err != nil {
 		return err
 	}
-	moved.add(r.Person.ID, &r.Case, &again)
+	v.moved.add(r.Person.ID, &r.Case, &again)
+	if r.ReversedBy != "" {
+		return nil
+	}
+	asked := v.history.restate(again.Package, r.Visit.ID, r.Case)
+	if asked.YearToDate != r.Case.YearToDate || asked.NextYear != r.Case.NextYear || asked.Nth != max(r.Case.Nth, 1) || asked.StayBorne != r.Case.StayBorne {
+		var replayed policy.Result
+		if err := v.s.store.Settle(&asked, &replayed, nil); err != nil {
+			return err
+		}
+		if !sameOutcome(&r.Case, &again, &asked, &replayed) {
+			return fmt.Errorf("replayed from what stands before it, funds pay %s and the person %s; settled were %s and %s",
+				replayed.FundTotal, replayed.Person, again.FundTotal, again.Person)
+		}
+	}
+	v.history.add(r.Visit.ID, &r.Case, &again, r.stayBorne)
+	return nil
+}
+
+func amountsDiffer(r *row, want *policy.Result) bool {
+	return r.inScope != want.InScope || r.total != want.Total || r.fund != want.FundTotal || r.account != want.Account || r.cash != want.Cash
+}
+
+// reversal checks that a reversal is the opposite of what it reversed.
+func (v *verifier) reversal(ctx context.Context, tx *db.Tx, r *row) error {
+	rows, err := v.s.rows(ctx, tx, `WHERE s.id = ?`, r.Reverses)
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("it reverses %s, which is not there", r.Reverses)
+	}
+	old := &rows[0]
+	if err := v.s.details(ctx, tx, old); err != nil {
+		return err
+	}
+	want := negated(&old.Result)
+	want.YearToDate, want.NextYear = r.Result.YearToDate, r.Result.NextYear
+	name, err := differs(calc.AppendResult(nil, &want, nil), r.document.Result)
+	switch {
+	case err != nil:
+		return err
+	case name != "":
+		return fmt.Errorf("its %s is not the opposite of what it reversed", name)
+	case r.Result.Hospital != want.Hospital || amountsDiffer(r, &want):
+		return errors.New("its amounts are not the opposite of what it reversed")
+	case r.Person.ID != old.Person.ID || r.Visit.ID != old.Visit.ID || r.Case.Region != old.Case.Region || r.Case.Scheme != old.Case.Scheme:
+		return errors.New("it and what it reversed are not of the same visit and insurance")
+	}
+	for i := range want.YearToDate {
+		if r.Result.YearToDate[i]-r.Case.YearToDate[i] != old.Case.YearToDate[i]-old.Result.YearToDate[i] ||
+			want.Divided && r.Result.NextYear[i]-r.Case.NextYear[i] != old.Case.NextYear[i]-old.Result.NextYear[i] {
+			return errors.New("it moved the sums of the year otherwise than what it reversed")
+		}
+	}
+	if err := parts(ctx, tx, r, &want); err != nil {
+		return err
+	}
+	r.Result = want
+	if err := posted(ctx, tx, &r.Settlement); err != nil {
+		return err
+	}
+	v.moved.add(r.Person.ID, &r.Case, &r.Result)
 	return nil
 }
 
 // differs names the first field but the steps in which two answers differ, or
 // "".
-func differs(a, b string) (string, error) {
-	if a == b {
+func differs(a, b []byte) (string, error) {
+	if bytes.Equal(a, b) {
 		return "", nil
 	}
 	var x, y map[string]any
-	if err := json.Unmarshal([]byte(a), &x); err != nil {
+	if err := json.Unmarshal(a, &x); err != nil {
 		return "", err
 	}
-	if err := json.Unmarshal([]byte(b), &y); err != nil {
+	if err := json.Unmarshal(b, &y); err != nil {
 		return "", err
 	}
 	delete(x, "steps")
@@ -146,29 +240,28 @@ func parts(ctx context.Context, tx *db.Tx, r *row, want *policy.Result) error {
 	if n != want.NumStages {
 		return fmt.Errorf("it has %d stages, decided were %d", n, want.NumStages)
 	}
-	n = 0
-	err = tx.Each(ctx, func(rs *db.Rows) error {
-		var l policy.LineSplit
-		if err := rs.Scan(&l.FullOwnPay, &l.OverCeiling, &l.FirstOwnPay, &l.InScope); err != nil {
-			return err
-		}
-		n++
-		if n > len(want.Lines) || l != want.Lines[n-1] {
-			return fmt.Errorf("line %d is not divided as decided", n)
-		}
-		return nil
-	}, `SELECT full_own_pay, over_ceiling, first_own_pay, in_scope FROM settlement_line WHERE settlement = ? ORDER BY n`, r.ID)
-	if err != nil {
-		return err
-	}
-	if n != len(want.Lines) {
+	if n = len(r.document.Lines); n != len(want.Lines) {
 		return fmt.Errorf("it has %d lines, decided were %d", n, len(want.Lines))
 	}
+	for i, l := range r.document.Lines {
+		if l.LineSplit != want.Lines[i] {
+			return fmt.Errorf("line %d is not divided as decided", i+1)
+		}
+	}
+	// A settlement that stands marks its fees; those of one that does not were
+	// copied aside.
+	query, args, sum := `SELECT COALESCE(SUM(amount), 0) FROM fee WHERE settlement = ? AND visit = ?`, []any{r.ID, r.Visit.ID}, want.Total
+	switch {
+	case r.ReversedBy != "":
+		query, args = `SELECT COALESCE(SUM(amount), 0) FROM reversed_fee WHERE settlement = ?`, []any{r.ID}
+	case r.Reverses != "":
+		sum = 0
+	}
 	var fees money.Fen
-	if err := tx.QueryRow(ctx, `SELECT COALESCE(SUM(amount), 0) FROM fee WHERE visit = ? AND settlement = ?`, r.Visit.ID, r.ID).Scan(&fees); err != nil {
+	if err := tx.QueryRow(ctx, query, args...).Scan(&fees); err != nil {
 		return err
 	}
-	if fees != want.Total {
+	if fees != sum {
 		return fmt.Errorf("its fees sum to %s, settled was %s", fees, want.Total)
 	}
 	return nil
@@ -188,7 +281,7 @@ func posted(ctx context.Context, tx *db.Tx, st *Settlement) error {
 		}
 		want[account] -= money.Fen(amount)
 		return nil
-	}, `SELECT p.account, p.amount FROM posting p JOIN entry e ON e.id = p.entry WHERE e.ref = ? AND e.kind = 'settlement'`, st.ID)
+	}, `SELECT p.account, p.amount FROM posting p JOIN entry e ON e.id = p.entry WHERE e.ref = ? AND e.kind = ?`, st.ID, entryKind(st))
 	if err != nil {
 		return err
 	}
@@ -207,7 +300,7 @@ func posted(ctx context.Context, tx *db.Tx, st *Settlement) error {
 // unreferenced finds what belongs to a settlement that is not there.
 func unreferenced(ctx context.Context, tx *db.Tx) error {
 	for what, query := range map[string]string{
-		"ledger entry": `SELECT ref FROM entry WHERE kind = 'settlement' AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = entry.ref) ORDER BY ref LIMIT 1`,
+		"ledger entry": `SELECT ref FROM entry WHERE kind IN ('settlement', 'reversal') AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = entry.ref) ORDER BY ref LIMIT 1`,
 		"settled fee":  `SELECT settlement FROM fee WHERE settlement <> '' AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = fee.settlement) ORDER BY settlement LIMIT 1`,
 	} {
 		var id string

@@ -164,7 +164,8 @@ func TestKilled(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, c := range clients {
 			c.dial(p.address)
-			wg.Go(func() { w.untilLost(t, c, r.Uint64()+uint64(i)) })
+			seed := r.Uint64() + uint64(i)
+			wg.Go(func() { w.untilLost(t, c, seed) })
 		}
 		timer := time.AfterFunc(time.Duration(20+r.IntN(250))*time.Millisecond, func() { _ = p.cmd.Process.Kill() })
 		wg.Wait()
@@ -361,8 +362,7 @@ func TestDatabaseRestarts(t *testing.T) {
 					j.all[i] = append(j.all[i], sent{bytes.Clone(message), bytes.Clone(reply)})
 					j.mu.Unlock()
 				}
-				w.options.Seed = uint64(round)
-				plans := w.planner(i)
+				plans := w.planner(100*round + i)
 				signed := map[string]bool{}
 				for !stop.Load() {
 					v := plans.next()

@@ -44,6 +44,7 @@ type Options struct {
 	Clients  int
 	Duration time.Duration
 	People   int // how many insured; visits are Zipf-distributed over them
+	History  int // settlements of earlier years that are made up first (see History)
 	Seed     uint64
 }
 
@@ -73,6 +74,7 @@ type world struct {
 	pharmacies []string
 	today      civil.Date
 	zipf       []int // ranks of people, shuffled
+	before     sums  // what the store held at the start
 }
 
 type insured struct {
@@ -121,6 +123,9 @@ func open(ctx context.Context, s *server.Server, o Options) (*world, error) {
 		err = errors.New("nobody in the store is insured")
 	}
 	w.zipf = rand.New(rand.NewPCG(o.Seed, 1)).Perm(len(w.people))
+	if err == nil {
+		w.before, err = held(ctx, s.DB)
+	}
 	return w, err
 }
 
@@ -321,18 +326,34 @@ func (v *plan) openAs() policy.VisitKind {
 	return v.Kind
 }
 
-// conserved proves that no money was lost or made: the settlements of the
-// store hold what the clients were told, and the ledger agrees with them.
-func (w *world) conserved(ctx context.Context, f Figures) error {
-	return w.DB.View(ctx, func(tx *db.Tx) error {
-		var n int
-		var total, fund money.Fen
-		if err := tx.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(total), 0), COALESCE(SUM(fund), 0) FROM settlement`).Scan(&n, &total, &fund); err != nil {
-			return err
-		}
-		if n != f.Settlements || total != f.Total || fund != f.Fund {
-			return fmt.Errorf("the store holds %d settlements of %s, of which funds pay %s; the clients were told of %d, %s and %s", n, total, fund, f.Settlements, f.Total, f.Fund)
-		}
-		return w.Settlement.Verify(ctx, tx)
+// sums is what the settlements of a store come to.
+type sums struct {
+	settlements int
+	total, fund money.Fen
+}
+
+func held(ctx context.Context, d *db.DB) (h sums, err error) {
+	err = d.View(ctx, func(tx *db.Tx) error {
+		return tx.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(total), 0), COALESCE(SUM(fund), 0) FROM settlement`).Scan(&h.settlements, &h.total, &h.fund)
 	})
+	return h, err
+}
+
+// conserved proves that no money was lost or made: the store holds what the
+// clients were told beside what it held before, and, if that was not made up,
+// all its records agree.
+func (w *world) conserved(ctx context.Context, f Figures) error {
+	now, err := held(ctx, w.DB)
+	if err != nil {
+		return err
+	}
+	made := sums{now.settlements - w.before.settlements, now.total - w.before.total, now.fund - w.before.fund}
+	if told := (sums{f.Settlements, f.Total, f.Fund}); made != told {
+		return fmt.Errorf("the store made %d settlements of %s, of which funds pay %s; the clients were told of %d, %s and %s",
+			made.settlements, made.total, made.fund, told.settlements, told.total, told.fund)
+	}
+	if w.options.History > 0 {
+		return nil
+	}
+	return w.DB.View(ctx, func(tx *db.Tx) error { return w.Settlement.Verify(ctx, tx) })
 }

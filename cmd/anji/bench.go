@@ -49,6 +49,6 @@ Then streams cases of five lines through the calculator on all cores.`,
 		},
 	}
 	engine.Flags().IntVar(&rounds, "rounds", 20, "rounds of measurement")
-	cmd.AddCommand(engine, benchHISCommand(&asJSON))
+	cmd.AddCommand(engine, benchHISCommand(&asJSON), benchHistoryCommand(&asJSON))
 	return cmd
 }

@@ -139,6 +139,94 @@ func measure(ctx context.Context, dir, name string, pg *cluster.Cluster, o traff
 	return &got, err
 }
 
+// historyFigures are what `bench history` measures.
+type historyFigures struct {
+	Database string          `json:"database"`
+	Few      int             `json:"few_settlements"`
+	Many     int             `json:"many_settlements"`
+	WithFew  traffic.Figures `json:"with_few"`
+	WithMany traffic.Figures `json:"with_many"`
+	Ratio    float64         `json:"ratio"` // of the rates
+}
+
+func benchHistoryCommand(asJSON *bool) *cobra.Command {
+	var opts struct {
+		db, dir  string
+		clients  int
+		duration time.Duration
+		people   int
+		few      int
+		many     int
+	}
+	cmd := &cobra.Command{
+		Use:   "history",
+		Short: "Measure whether settling slows as the store fills",
+		Long: `Settles in a store that holds few settlements of earlier years and in one that
+holds many, and reports both rates and their ratio. The history is made up:
+copies of a real settlement and all that it wrote. Ten million settlements take
+some 40 GB of disk and half an hour.`,
+		Example: `  anji bench history --many 1000000
+  anji bench history --many 10000000 --dir /mnt/large --db postgres`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if opts.db != "sqlite" && opts.db != "postgres" {
+				return fmt.Errorf(`--db %q: want sqlite or postgres`, opts.db)
+			}
+			if opts.few < 1 || opts.many < opts.few || opts.clients < 1 || opts.people < 1 || opts.duration <= 0 {
+				return fmt.Errorf("--few, --many, --clients, --people and --duration must be above zero, and --many no less than --few")
+			}
+			ctx := cmd.Context()
+			dir, err := os.MkdirTemp(opts.dir, "anji-bench-")
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+			var pg *cluster.Cluster
+			if opts.db == "postgres" {
+				if pg, err = cluster.Start(ctx, cluster.Options{}); err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, pg.Close()) }()
+			}
+			f := historyFigures{Database: opts.db, Few: opts.few, Many: opts.many}
+			for _, x := range []struct {
+				name string
+				n    int
+				into *traffic.Figures
+			}{{"few", opts.few, &f.WithFew}, {"many", opts.many, &f.WithMany}} {
+				o := traffic.Options{Clients: opts.clients, Duration: opts.duration, People: opts.people, Seed: 1, History: x.n}
+				got, err := measure(ctx, dir, x.name, pg, o, func(ctx context.Context, s *server.Server, o traffic.Options) (traffic.Figures, error) {
+					shown := progress(cmd.ErrOrStderr())
+					if err := traffic.History(ctx, s, o, x.n, func(done int) { shown(done, x.n) }); err != nil {
+						return traffic.Figures{}, err
+					}
+					return traffic.Store(ctx, s, o)
+				})
+				if err != nil {
+					return err
+				}
+				*x.into = *got
+			}
+			f.Ratio = f.WithMany.PerSecond / f.WithFew.PerSecond
+			if *asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(f)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "with %9d settlements  %7.0f a second, p99 %s\nwith %9d settlements  %7.0f a second, p99 %s = %.2f of it\n",
+				f.Few, f.WithFew.PerSecond, f.WithFew.P99.Round(time.Microsecond), f.Many, f.WithMany.PerSecond, f.WithMany.P99.Round(time.Microsecond), f.Ratio)
+			return nil
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&opts.db, "db", "sqlite", "sqlite or postgres")
+	fl.StringVar(&opts.dir, "dir", "", "folder for the temporary data (default: the system's)")
+	fl.IntVar(&opts.clients, "clients", 16, "how many clients at once")
+	fl.DurationVar(&opts.duration, "duration", 5*time.Second, "how long each store is measured")
+	fl.IntVar(&opts.people, "people", 100_000, "how many insured people")
+	fl.IntVar(&opts.few, "few", 10_000, "settlements in the first store")
+	fl.IntVar(&opts.many, "many", 10_000_000, "settlements in the second store")
+	return cmd
+}
+
 func (f *hisFigures) print(w io.Writer) {
 	reference := "bare durable commits"
 	if f.Database == "postgres" {

@@ -22,7 +22,7 @@ import (
 func demoCommand() *cobra.Command {
 	var opts struct {
 		listen, data, db, today, policies string
-		people                        int
+		people                            int
 	}
 	cmd := &cobra.Command{
 		Use:   "demo",

@@ -41,16 +41,16 @@ filled was recorded by the interface's tests. --json has every field.`,
 					continue
 				}
 				fmt.Fprintf(out, "%-5s %s：读取 read %d/%d，填写 filled %d/%d\n", t.Number, t.Name, t.Input.Used, t.Input.All, t.Output.Used, t.Output.All)
-				unused := map[string][]string{}
+				unused := map[bool][]string{}
 				for _, f := range t.Fields {
 					if !f.Used {
-						unused[f.Side] = append(unused[f.Side], f.Name)
+						unused[f.Asked()] = append(unused[f.Asked()], f.Name)
 					}
 				}
-				if names := unused["in"]; len(names) > 0 {
+				if names := unused[true]; len(names) > 0 {
 					fmt.Fprintf(out, "      只校验 validated only: %s\n", strings.Join(names, " "))
 				}
-				if names := unused["out"]; len(names) > 0 {
+				if names := unused[false]; len(names) > 0 {
 					fmt.Fprintf(out, "      空 empty: %s\n", strings.Join(names, " "))
 				}
 			}

@@ -1,5 +1,9 @@
 -- +goose Up
 
+-- Rows that are written together with what they belong to, or many a second,
+-- name it without REFERENCES: the database would look every one of them up, and
+-- hold the row of a busy hospital. `anji audit verify` finds those astray.
+
 -- Replies already given, so that a repeated request is answered as the first was.
 CREATE TABLE reply (
     scope  TEXT NOT NULL,
@@ -23,7 +27,6 @@ CREATE TABLE audit (
     PRIMARY KEY (chain, seq)
 ) WITHOUT ROWID;
 -- append-only audit: audit records are never changed
-CREATE INDEX audit_subject ON audit (subject);
 CREATE TABLE audit_head (
     chain TEXT NOT NULL PRIMARY KEY,
     seq   BIGINT NOT NULL,
@@ -134,7 +137,7 @@ CREATE TABLE entry (
 ) WITHOUT ROWID;
 CREATE INDEX entry_ref ON entry (ref);
 CREATE TABLE posting (
-    entry   BIGINT NOT NULL REFERENCES entry (id),
+    entry   BIGINT NOT NULL,
     n       INTEGER NOT NULL,
     account TEXT NOT NULL,
     day     INTEGER NOT NULL,
@@ -158,9 +161,9 @@ CREATE TABLE month_end (
 -- append-only posting: postings are never changed
 
 CREATE TABLE visit (
-    id         TEXT PRIMARY KEY,
-    person     TEXT NOT NULL REFERENCES person (id),
-    provider   TEXT NOT NULL REFERENCES provider (code),
+    id         TEXT NOT NULL PRIMARY KEY,
+    person     TEXT NOT NULL,
+    provider   TEXT NOT NULL,
     scheme     INTEGER NOT NULL,
     kind       INTEGER NOT NULL,
     number     TEXT NOT NULL,
@@ -175,7 +178,7 @@ CREATE TABLE visit (
 CREATE INDEX visit_person ON visit (person, provider, closed);
 
 CREATE TABLE diagnosis (
-    visit TEXT NOT NULL REFERENCES visit (id),
+    visit TEXT NOT NULL,
     n     INTEGER NOT NULL,
     kind  TEXT NOT NULL,
     code  TEXT NOT NULL,
@@ -186,7 +189,7 @@ CREATE TABLE diagnosis (
 
 -- Fee lines (费用明细). quantity has 4 decimals, price 6.
 CREATE TABLE fee (
-    visit         TEXT NOT NULL REFERENCES visit (id),
+    visit         TEXT NOT NULL,
     serial        TEXT NOT NULL,
     n             INTEGER NOT NULL,
     batch         TEXT NOT NULL,
@@ -208,13 +211,14 @@ CREATE TABLE fee (
 ) WITHOUT ROWID;
 
 -- Settlements (结算), as they were made, whatever became of their packages
--- since. kase is the calculator contract's question, result its answer, steps
--- the explanation; ratio is in 10^-8. n puts a person's settlements in order.
+-- since. document holds the calculator contract's question and answer, the
+-- explanation and how each fee divided, as JSON packed by Zstandard; ratio is
+-- in 10^-8. n puts a person's settlements in order.
 CREATE TABLE settlement (
     id          TEXT NOT NULL PRIMARY KEY,
-    visit       TEXT NOT NULL REFERENCES visit (id),
-    person      TEXT NOT NULL REFERENCES person (id),
-    provider    TEXT NOT NULL REFERENCES provider (code),
+    visit       TEXT NOT NULL,
+    person      TEXT NOT NULL,
+    provider    TEXT NOT NULL,
     n           BIGINT NOT NULL,
     at          TEXT NOT NULL,
     region      TEXT NOT NULL,
@@ -225,6 +229,7 @@ CREATE TABLE settlement (
     package     TEXT NOT NULL,
     refused     INTEGER NOT NULL,
     total       BIGINT NOT NULL,
+    in_scope    BIGINT NOT NULL,
     fund        BIGINT NOT NULL,
     account     BIGINT NOT NULL,
     cash        BIGINT NOT NULL,
@@ -232,18 +237,13 @@ CREATE TABLE settlement (
     ratio       BIGINT NOT NULL,
     invoice     TEXT NOT NULL,
     note        TEXT NOT NULL,
-    kase        TEXT NOT NULL,
-    result      TEXT NOT NULL,
-    steps       TEXT NOT NULL
+    document    BLOB NOT NULL
 );
-CREATE INDEX settlement_person ON settlement (person, year_start, kind);
-CREATE INDEX settlement_provider ON settlement (provider, day);
 CREATE INDEX settlement_visit ON settlement (visit);
-CREATE INDEX settlement_n ON settlement (n);
 
 -- What each stage paid; fund '' is an account.
 CREATE TABLE settlement_stage (
-    settlement TEXT NOT NULL REFERENCES settlement (id),
+    settlement TEXT NOT NULL,
     n          INTEGER NOT NULL,
     stage      TEXT NOT NULL,
     title      TEXT NOT NULL,
@@ -258,28 +258,17 @@ CREATE TABLE settlement_stage (
     PRIMARY KEY (settlement, n)
 ) WITHOUT ROWID;
 
--- How each line divided; serial is the fee's, with what was taken back of it.
-CREATE TABLE settlement_line (
-    settlement    TEXT NOT NULL REFERENCES settlement (id),
-    n             INTEGER NOT NULL,
-    serial        TEXT NOT NULL,
-    full_own_pay  BIGINT NOT NULL,
-    over_ceiling  BIGINT NOT NULL,
-    first_own_pay BIGINT NOT NULL,
-    in_scope      BIGINT NOT NULL,
-    PRIMARY KEY (settlement, n)
-) WITHOUT ROWID;
-
--- A person's sums of the benefit year (年度累计), by accumulator.
+-- A person's sums of the benefit year (年度累计), by accumulator, and how many
+-- visits of a kind were settled in it (visits:KIND).
 CREATE TABLE year_sum (
-    person     TEXT NOT NULL REFERENCES person (id),
+    person     TEXT NOT NULL,
     region     TEXT NOT NULL,
     scheme     INTEGER NOT NULL,
     year_start INTEGER NOT NULL,
     name       TEXT NOT NULL,
     amount     BIGINT NOT NULL,
     PRIMARY KEY (person, region, scheme, year_start, name)
-);
+) WITHOUT ROWID;
 
 -- Sign-ins of operators (签到).
 CREATE TABLE sign_in (
