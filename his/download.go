@@ -253,6 +253,7 @@ func (s *Server) uploadFile(ctx context.Context, tx *db.Tx, r *request, a *answe
 		return err
 	}
 	name := in.text("filename")
+	use(in.node, "in") // r.file was lifted out of it
 	switch {
 	case strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, func(c rune) bool { return c < ' ' }):
 		return refuse("文件名 filename“%s”：不能含 / 或 \\", clip(printable(name), 40))

@@ -323,5 +323,3 @@ func stayBill(person, citizenID, visit, insutype, total, discharged, amounts str
 	return fmt.Sprintf(`{"data":{"psn_no":%q,"mdtrt_cert_type":"02","mdtrt_cert_no":%q,"medfee_sumamt":%s,"psn_setlway":"01","mdtrt_id":%q,"acct_used_flag":"1","insutype":%q,"mid_setl_flag":"0","dscgTime":%q,%s}}`,
 		person, citizenID, total, visit, insutype, discharged, amounts)
 }
-
-func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -60,14 +60,21 @@ func (l *line) set(name, text string) {
 	if !ok {
 		panic("his: node " + l.node.Name + " has no field " + name)
 	}
-	l.texts[i] = text
+	l.put(i, text)
 }
 
 // offer is set for a field that not every node has.
 func (l *line) offer(name, text string) {
 	if i, ok := l.node.byName[name]; ok {
-		l.texts[i] = text
+		l.put(i, text)
 	}
+}
+
+func (l *line) put(i int, text string) {
+	if text != "" {
+		use(l.node, l.node.Fields[i].Name)
+	}
+	l.texts[i] = text
 }
 
 func (l *line) money(name string, a money.Fen) { l.set(name, a.String()) }

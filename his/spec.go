@@ -3,13 +3,11 @@ package his
 import (
 	"embed"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-//go:embed spec/*.tsv
+//go:embed spec/*.tsv coverage.tsv
 var specFiles embed.FS
 
 // Spec is the interface as data: its transactions with every node and field,
@@ -17,13 +15,16 @@ var specFiles embed.FS
 // validation, replies and documentation is spec/*.tsv; a field that is not
 // there cannot be read or sent.
 type Spec struct {
-	// Envelope holds the fields around every transaction's input.
+	// Envelope holds the fields around every transaction's input, Reply those
+	// around its output.
 	Envelope     *Node
+	Reply        *Node
 	Transactions []*Transaction // by number
 	Dictionaries []*Dictionary
 
 	transactions map[string]*Transaction
 	dictionaries map[string]*Dictionary
+	samples      map[string]string // by place and field
 }
 
 // Transaction is one numbered exchange (交易).
@@ -56,6 +57,7 @@ type Node struct {
 	Fields []*Field
 
 	byName map[string]int
+	place  string // where the tables say it, number, side and name with tabs between
 }
 
 // Type is the type of a field (数据类型).
@@ -90,6 +92,9 @@ type Field struct {
 	Sources  string // provinces known to send it: H 湖南, C 重庆, S 深圳, J 江苏, Y 四川
 	Note     string
 	Column   int // of an exchanged file, from 1; 0 elsewhere
+	// Used says that this server's work reads the field of a request, or fills
+	// it in a reply: the tests saw it, and coverage.tsv keeps what they saw.
+	Used bool
 
 	rows *Node // of Rows
 }
@@ -140,7 +145,7 @@ func base(number string) string {
 // LoadSpec reads the embedded tables. It takes a few milliseconds; a Server
 // does it once.
 func LoadSpec() (*Spec, error) {
-	s := &Spec{transactions: map[string]*Transaction{}, dictionaries: map[string]*Dictionary{}}
+	s := &Spec{transactions: map[string]*Transaction{}, dictionaries: map[string]*Dictionary{}, samples: map[string]string{}}
 	if err := eachRow("spec/dictionaries.tsv", 5, s.addCode); err != nil {
 		return nil, err
 	}
@@ -178,7 +183,10 @@ func LoadSpec() (*Spec, error) {
 			}
 		}
 	}
-	return s, nil
+	if err := eachRow("spec/samples.tsv", 4, s.addSample); err != nil {
+		return nil, err
+	}
+	return s, eachRow("coverage.tsv", 4, s.addUse)
 }
 
 // eachRow calls add with the columns of every row but the first.
@@ -285,12 +293,19 @@ const fileNode = "文件"
 
 // node returns the node the row of fields.tsv belongs to.
 func (s *Spec) node(c []string) (*Node, error) {
-	fresh := &Node{Name: c[colNode], Title: c[colNodeTitle], Many: c[colRows] == "many", byName: map[string]int{}}
+	fresh := &Node{
+		Name: c[colNode], Title: c[colNodeTitle], Many: c[colRows] == "many", byName: map[string]int{},
+		place: c[colNumber] + "\t" + c[colSide] + "\t" + c[colNode],
+	}
 	if c[colNumber] == "*" {
-		if s.Envelope == nil {
-			s.Envelope = fresh
+		envelope := &s.Envelope
+		if c[colSide] == "out" {
+			envelope = &s.Reply
 		}
-		return s.Envelope, nil
+		if *envelope == nil {
+			*envelope = fresh
+		}
+		return *envelope, nil
 	}
 	t := s.transactions[c[colNumber]]
 	if t == nil {
@@ -379,5 +394,22 @@ func find(nodes []*Node, name string) *Node {
 	return nil
 }
 
-// Offered are the numbers of the transactions that a Server does, in order.
-func Offered() []string { return slices.Sorted(maps.Keys(offered)) }
+// Notation is the type as the interface writes it, such as C(30), N(16,2), D.
+func (f *Field) Notation() string {
+	code := ""
+	for c, t := range typeCodes {
+		if t == f.Type {
+			code = c
+		}
+	}
+	switch {
+	case f.Length == 0:
+		return code
+	case f.Decimals == 0:
+		return fmt.Sprintf("%s(%d)", code, f.Length)
+	}
+	return fmt.Sprintf("%s(%d,%d)", code, f.Length, f.Decimals)
+}
+
+// Rows is the node whose rows a field of type Rows holds, or nil.
+func (f *Field) Rows() *Node { return f.rows }

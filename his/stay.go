@@ -126,13 +126,16 @@ func (s *Server) keepNotes(ctx context.Context, tx *db.Tx, r *request, visit str
 		return err
 	}
 	shown := find(s.spec.Transaction("5201").Output, "mdtrtinfo")
-	for i, f := range in.node.Fields {
+	for _, f := range in.node.Fields {
 		name := f.Name
 		if alias := aliases[name]; alias != "" {
 			name = alias
 		}
-		if _, ok := shown.byName[name]; ok && in.texts[i] != "" {
-			notes[name] = in.texts[i]
+		if _, ok := shown.byName[name]; !ok {
+			continue
+		}
+		if text := in.text(f.Name); text != "" {
+			notes[name] = text
 		}
 	}
 	notes["opter_id"] = clip(r.operator, 20)

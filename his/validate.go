@@ -40,12 +40,14 @@ func (r *record) text(name string) string {
 	if !ok {
 		panic("his: node " + r.node.Name + " has no field " + name)
 	}
+	use(r.node, name)
 	return r.texts[i]
 }
 
 // optional is text for a field that not every transaction has.
 func (r *record) optional(name string) string {
 	if i, ok := r.node.byName[name]; ok {
+		use(r.node, name)
 		return r.texts[i]
 	}
 	return ""

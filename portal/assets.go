@@ -16,6 +16,9 @@ var static = asset.Load(files, "static", "/static/")
 // other pages that are to look the same.
 func Asset(name string) string { return static.Address(name) }
 
+// Content is the content of a static file of the portal.
+func Content(name string) []byte { return static.Content(name) }
+
 // loadTemplates parses each page together with the layout.
 func loadTemplates() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{"asset": Asset}).ParseFS(files, "templates/layout.html"))

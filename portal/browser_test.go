@@ -2,102 +2,19 @@ package portal_test
 
 import (
 	"context"
-	_ "embed"
-	"fmt"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/anji-platform/anji/portal"
+	"github.com/anji-platform/anji/portal/browsertest"
 )
-
-//go:embed testdata/axe.min.js
-var axe string
-
-// chromium finds the browser. Without one the test is skipped, unless
-// ANJI_REQUIRE_BROWSER says that it must run.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("ANJI_REQUIRE_BROWSER") != "" {
-		t.Fatal("ANJI_REQUIRE_BROWSER is set and chromium is not installed (Debian: apt-get install chromium fonts-noto-cjk)")
-	}
-	t.Skip("chromium is not installed (Debian: apt-get install chromium fonts-noto-cjk); the pages were not opened in a browser")
-	return ""
-}
-
-// browser starts a browser with a profile of its own and returns a tab and the errors of its console.
-func browser(t *testing.T) (context.Context, func() []string) {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", false),
-	)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	var mu sync.Mutex
-	var errs []string
-	err := chromedp.Listen(ctx, func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch e := event.(type) {
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
-				errs = append(errs, e.Entry.Text+" "+e.Entry.URL)
-			}
-		case *runtime.EventExceptionThrown:
-			errs = append(errs, e.ExceptionDetails.Text)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ctx, func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		list := errs
-		errs = nil
-		return list
-	}
-}
-
-// screenshots is the folder for what the browser saw.
-func screenshots(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("ANJI_SCREENSHOTS")
-	if dir == "" {
-		dir = filepath.Join("..", "out", "screenshots")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-type finding struct {
-	ID, Impact, Help string
-	Nodes            []struct{ HTML, FailureSummary string }
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -134,8 +51,8 @@ const measure = `({
 })`
 
 func TestBrowser(t *testing.T) {
-	ctx, errs := browser(t)
-	dir := screenshots(t)
+	ctx, errs := browsertest.Open(t)
+	dir := browsertest.Screenshots(t)
 	full := httptest.NewServer(portal.New(config(sample())))
 	defer full.Close()
 	empty := httptest.NewServer(portal.New(config(&records{})))
@@ -180,9 +97,7 @@ func TestBrowser(t *testing.T) {
 					must(t, chromedp.Do(ctx, chromedp.Navigate(p.url)))
 					seen := run(t, ctx, chromedp.Evaluate[sight](measure))
 					picture := run(t, ctx, chromedp.FullScreenshot(100))
-					must(t, chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](axe+";0")))
-					findings := run(t, ctx, chromedp.Evaluate[[]finding](
-						`axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)`, chromedp.EvalAwaitPromise))
+					findings := browsertest.Axe(t, ctx)
 					if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil {
 						t.Fatal(err)
 					}
@@ -204,12 +119,7 @@ func TestBrowser(t *testing.T) {
 						}
 					}
 					for _, f := range findings {
-						report := fmt.Sprintf("axe: %s (%s): %s %+v", f.ID, f.Impact, f.Help, f.Nodes)
-						if f.Impact == "serious" || f.Impact == "critical" {
-							t.Error(report)
-						} else {
-							t.Log(report)
-						}
+						t.Error(f)
 					}
 				})
 			}
@@ -219,7 +129,7 @@ func TestBrowser(t *testing.T) {
 
 // TestKeyboard goes to the language switch by keys alone and uses it.
 func TestKeyboard(t *testing.T) {
-	ctx, _ := browser(t)
+	ctx, _ := browsertest.Open(t)
 	server := httptest.NewServer(portal.New(config(sample())))
 	defer server.Close()
 	must(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/settlements/S2025060100000001")))

@@ -91,6 +91,7 @@ type ExplainedPackage struct {
 type HIS struct {
 	Address string // such as http://localhost:8080/his
 	Sample  string // a request body to try, in JSON; "" shows the address alone
+	Docs    string // the path of the interface's reference; "" for none
 }
 
 // Config is what the portal is made of. Settlements and Packages are needed.

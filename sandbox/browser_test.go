@@ -24,7 +24,7 @@ import (
 // axe is the checker of accessibility that the portal's tests use too.
 func axe(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "portal", "testdata", "axe.min.js"))
+	text, err := os.ReadFile(filepath.Join("..", "portal", "browsertest", "testdata", "axe.min.js"))
 	must(t, err)
 	return string(text)
 }

@@ -15,10 +15,12 @@ import (
 	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/his"
 	"github.com/anji-platform/anji/his/hospital"
+	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/portal"
 	"github.com/anji-platform/anji/sandbox"
@@ -80,9 +82,13 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	interfaceHandler := his.New(edge)
 	mux.Handle("/his", interfaceHandler)
 	mux.Handle("/his/", interfaceHandler)
+	docs := hisdocs.New(docsConfig(interfaceHandler, c.Synthetic))
+	for _, path := range []string{"/his/docs", "/his/docs/", "/his/coverage", "/his/openapi.json"} {
+		mux.Handle(path, docs)
+	}
 	mux.Handle("/", portal.New(portal.Config{
 		Settlements: settlements{s}, Packages: packages{c.Policies, c.Now},
-		HIS:       portal.HIS{Address: c.Address + "/his", Sample: hospital.Sample()},
+		HIS:       portal.HIS{Address: c.Address + "/his", Sample: hospital.Sample(), Docs: "/his/docs"},
 		Log:       c.Log,
 		Health:    s.healthy,
 		Synthetic: c.Synthetic,
@@ -90,6 +96,18 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}))
 	s.Handler = mux
 	return s, nil
+}
+
+// docsConfig is the interface's reference. Messages can be tried on made-up data
+// only.
+func docsConfig(i *his.Server, synthetic bool) hisdocs.Config {
+	c := hisdocs.Config{Interface: i, Asset: portal.Asset}
+	if synthetic {
+		for _, p := range demo.Providers {
+			c.Providers = append(c.Providers, hisdocs.Provider{Code: p.Code, Name: p.Name, Region: p.Region})
+		}
+	}
+	return c
 }
 
 // Close closes the store.

@@ -64,8 +64,9 @@ func server(t testing.TB) *cluster.Cluster {
 	return running
 }
 
-// Main runs a package's tests and ends what they started; it is for TestMain.
-func Main(m *testing.M) {
+// Main runs a package's tests and ends what they started; it is for TestMain,
+// which gives it its *testing.M.
+func Main(m interface{ Run() int }) {
 	code := m.Run()
 	if running != nil {
 		if err := running.Close(); err != nil {

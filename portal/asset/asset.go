@@ -46,6 +46,9 @@ func Load(files fs.FS, dir, prefix string) *Files {
 // Address is where the file of the name is served, "" if there is none.
 func (a *Files) Address(name string) string { return a.address[name] }
 
+// Content is the content of the file of the name, nil if there is none.
+func (a *Files) Content(name string) []byte { return a.content[path.Base(a.address[name])] }
+
 // ServeHTTP answers with the file that the last part of the address names.
 func (a *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
