@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -322,6 +323,38 @@ func TestOpenTwice(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestLogStaysShort writes without a pause, much more than the log may hold.
+func TestLogStaysShort(t *testing.T) {
+	if dbtest.Postgres() {
+		t.Skip("PostgreSQL keeps its own log")
+	}
+	ctx, location := context.Background(), dbtest.Location(t)
+	d, err := db.Open(ctx, location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	var longest int64
+	body := make([]byte, 1<<20)
+	for i := range 400 {
+		err := d.Update(ctx, func(tx *db.Tx) error {
+			return tx.Exec(ctx, `INSERT INTO reply (scope, key, digest, body) VALUES ('s', 'k', ?, ?)
+				ON CONFLICT (scope, key) DO UPDATE SET body = excluded.body`, []byte{byte(i)}, body)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(location + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, info.Size())
+	}
+	if longest > 200<<20 {
+		t.Errorf("the log grew to %d MiB", longest>>20)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -40,7 +41,7 @@ var pragmas = []string{
 	"PRAGMA recursive_triggers = ON",
 	"PRAGMA cache_size = -65536",
 	"PRAGMA temp_store = MEMORY",
-	"PRAGMA wal_autocheckpoint = 8000",
+	"PRAGMA wal_autocheckpoint = 0", // see keepShort
 }
 
 // sqliteEngine is a SQLite file. One goroutine owns the one connection that
@@ -53,6 +54,13 @@ type sqliteEngine struct {
 	once    sync.Once
 	read    *sqlitex.Pool
 	conn    *sqlite.Conn
+
+	// The write-ahead log is moved into the file by a connection of its own,
+	// beside the writer.
+	mover *sqlite.Conn
+	moved chan struct{} // closed when the mover has ended
+	grown chan struct{} // told after every commit
+	long  atomic.Bool   // the log is long, and the writer should let it begin anew
 }
 
 // A job is one Update.
@@ -77,9 +85,52 @@ func openSQLite(ctx context.Context, path string) (engine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), conn.Close())
 	}
-	e := &sqliteEngine{jobs: make(chan *job, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{}), read: read, conn: conn}
+	mover, err := sqlite.OpenConn(path, sqlite.OpenReadWrite, sqlite.OpenWAL)
+	if err == nil {
+		err = prepare(mover)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), conn.Close(), read.Close())
+	}
+	e := &sqliteEngine{jobs: make(chan *job, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{}), read: read, conn: conn,
+		mover: mover, moved: make(chan struct{}), grown: make(chan struct{}, 1)}
 	go e.run()
+	go e.keepShort()
 	return e, nil
+}
+
+// logLong is how many pages a log may have before it begins anew.
+const logLong = 16_000
+
+// keepShort moves the log's pages into the file while the writer goes on. A log
+// begins anew only when all of it is moved, which never happens while commits
+// follow each other: when it is long, the writer waits once for what is left.
+func (e *sqliteEngine) keepShort() {
+	defer close(e.moved)
+	for commits := 0; ; {
+		select {
+		case <-e.grown:
+		case <-e.stopped:
+			return
+		}
+		if commits++; commits < 16 { // some pages each
+			continue
+		}
+		commits = 0
+		pages, err := checkpoint(e.mover)
+		if err == nil && pages >= logLong {
+			e.long.Store(true)
+		}
+	}
+}
+
+// checkpoint moves what can be moved of the log and says how many pages it has.
+func checkpoint(c *sqlite.Conn) (pages int, err error) {
+	err = sqlitex.Execute(c, "PRAGMA wal_checkpoint(PASSIVE)", &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
+		pages = st.ColumnInt(1)
+		return nil
+	}})
+	return pages, err
 }
 
 func prepare(c *sqlite.Conn) error {
@@ -106,7 +157,8 @@ func migrateSQLite(ctx context.Context, path string) error {
 func (e *sqliteEngine) close() error {
 	e.once.Do(func() { close(e.stop) })
 	<-e.stopped
-	return errors.Join(e.read.Close(), e.conn.Close())
+	<-e.moved
+	return errors.Join(e.read.Close(), e.mover.Close(), e.conn.Close())
 }
 
 // errClosed says that the store is closed.
@@ -220,6 +272,11 @@ func (e *sqliteEngine) alone(jobs []*job) {
 }
 
 func (e *sqliteEngine) begin() error {
+	if e.long.CompareAndSwap(true, false) {
+		if _, err := checkpoint(e.conn); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+	}
 	if err := e.execute("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -233,6 +290,10 @@ func (e *sqliteEngine) commit() error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	reach("after commit")
+	select {
+	case e.grown <- struct{}{}:
+	default:
+	}
 	return nil
 }
 

@@ -153,6 +153,11 @@ func TestCloseMonth(t *testing.T) {
 	if err := closeMonth(time.April, day(2025, 4, 30)); err == nil {
 		t.Error("April was closed on its last day")
 	}
+	for _, at := range []time.Time{time.Date(2025, 1, 31, 15, 59, 0, 0, time.UTC), time.Date(2025, 1, 31, 16, 59, 0, 0, time.UTC)} {
+		if err := closeMonth(time.January, at); err == nil {
+			t.Errorf("January was closed at %s", at)
+		}
+	}
 	for m := time.January; m <= time.March; m++ {
 		if err := closeMonth(m, day(2025, 5, 1)); err != nil {
 			t.Fatal(err)

@@ -11,6 +11,10 @@ import (
 	"github.com/anji-platform/anji/money"
 )
 
+// settled is how long after its end a month can be closed: much longer than any
+// transaction takes.
+const settled = time.Hour
+
 // CloseMonth closes the month of a day (结账): it keeps the balance of every
 // account but the personal ones at the month's end, and nothing is posted in
 // the month or before it afterwards. A month is closed when it is over, after
@@ -21,8 +25,9 @@ func CloseMonth(ctx context.Context, tx *db.Tx, day civil.Date, at time.Time, ac
 	}
 	first := day.AddDays(1 - day.Day())
 	end := first.AddMonths(1).AddDays(-1)
-	if today := civil.Of(at.In(zone)); end >= today {
-		return fmt.Errorf("the month of %s is not over on %s", day, today)
+	// A transaction that began in the month may still be under way.
+	if last := end.AddDays(1).Time().Add(-8*time.Hour + settled); at.Before(last) {
+		return fmt.Errorf("the month of %s can be closed from %s on", day, last.In(zone).Format(time.DateTime))
 	}
 	var last civil.Date
 	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(last_day), 0) FROM month_closed`).Scan(&last); err != nil {

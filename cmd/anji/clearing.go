@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -39,12 +38,13 @@ their regions. Who approved an application cannot pay it.`, clearing.Pay),
 
 // dataFlags are the flags of commands on a data folder.
 type dataFlags struct {
-	data, month, provider string
-	asJSON                bool
+	data, db, month, provider string
+	asJSON                    bool
 }
 
 func (f *dataFlags) add(cmd *cobra.Command, required ...string) {
-	cmd.Flags().StringVar(&f.data, "data", "", "folder of the data, as given to anji demo --data")
+	cmd.Flags().StringVar(&f.data, "data", "", "folder of the data, as given to anji demo or serve")
+	cmd.Flags().StringVar(&f.db, "db", "", "postgres://… or the path of a SQLite file (default: anji.db in the folder)")
 	for _, name := range append(required, "data") {
 		switch name {
 		case "month":
@@ -64,11 +64,13 @@ func (f *dataFlags) json(cmd *cobra.Command) {
 
 // store opens the store of the data folder for f and closes it.
 func (f *dataFlags) store(ctx context.Context, do func(*db.DB) error) (err error) {
-	path := filepath.Join(f.data, "anji.db")
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("--data %q holds no data of Anji: %w", f.data, err)
+	at := location(f.data, f.db)
+	if !db.IsPostgres(at) {
+		if _, err := os.Stat(at); err != nil {
+			return fmt.Errorf("--data %q holds no data of Anji: %w", f.data, err)
+		}
 	}
-	d, err := db.Open(ctx, path)
+	d, err := db.Open(ctx, at)
 	if err != nil {
 		return err
 	}
