@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/emmansun/gmsm/ecdh"
@@ -56,7 +57,10 @@ func signer(key *ecdh.PrivateKey) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &sm2.PrivateKey{PrivateKey: ecdsa.PrivateKey{PublicKey: *public.key, D: new(big.Int).SetBytes(key.Bytes())}}
+	k, err := smx509.ParseSM2PrivateKey(slices.Concat(privateHead, key.Bytes(), privateTail))
+	if err != nil {
+		return nil, err
+	}
 	return &Signer{key: k, secret: key.Bytes(), public: public}, nil
 }
 
@@ -106,15 +110,23 @@ type PublicKey struct {
 }
 
 func publicKey(point []byte) (*PublicKey, error) {
-	key, err := ecdh.P256().NewPublicKey(point)
+	if _, err := ecdh.P256().NewPublicKey(point); err != nil { // not on the curve
+		return nil, errPublicKey
+	}
+	key, err := smx509.ParsePKIXPublicKey(slices.Concat(publicHead, point))
 	if err != nil {
 		return nil, errPublicKey
 	}
-	return &PublicKey{
-		key:   &ecdsa.PublicKey{Curve: sm2.P256(), X: new(big.Int).SetBytes(point[1:33]), Y: new(big.Int).SetBytes(point[33:])},
-		point: key.Bytes(),
-	}, nil
+	return &PublicKey{key: key.(*ecdsa.PublicKey), point: point}, nil
 }
+
+// What stands around the bytes of a key in DER: an ECPrivateKey (RFC 5915) and a
+// SubjectPublicKeyInfo (RFC 5480) of the curve 1.2.156.10197.1.301.
+var (
+	privateHead = []byte("\x30\x31\x02\x01\x01\x04\x20")
+	privateTail = []byte("\xa0\x0a\x06\x08\x2a\x81\x1c\xcf\x55\x01\x82\x2d")
+	publicHead  = []byte("\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x81\x1c\xcf\x55\x01\x82\x2d\x03\x42\x00")
+)
 
 var errPublicKey = errors.New("an SM2 public key is a point of the curve: 04 and 64 bytes, in hexadecimal or Base64, or in PEM or DER as SubjectPublicKeyInfo")
 
