@@ -45,12 +45,12 @@ var byteOrderMark = []byte("\uFEFF")
 // A message is what was sent, of which only the envelope was read. What it asks
 // for is read once it is known who sent it.
 type message struct {
-	spec     *Transaction
-	number   string       // as the sender writes it
-	care     ident.Region // 就医地区划, "" if it is none
-	whole    *value       // as it was sent
-	env      record
-	in       *value       // the input; nil for none
+	spec   *Transaction
+	number string       // as the sender writes it
+	care   ident.Region // 就医地区划, "" if it is none
+	whole  *value       // as it was sent
+	env    record
+	in     *value // the input; nil for none
 	// decrypted says that in was encrypted.
 	decrypted bool
 	file      *upload // what stood in 9101's field in, or nil
