@@ -19,6 +19,7 @@ import (
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/his"
 	"github.com/anji-platform/anji/his/hospital"
+	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/portal"
 	"github.com/anji-platform/anji/settlement"
@@ -31,9 +32,14 @@ type Config struct {
 	Policies  *policy.Store
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger
-	Synthetic bool   // the data is made up: the pages say so
-	Address   string // where the server will be reached, for the pages; such as http://127.0.0.1:8080
+	Security  keyring.Mode // how providers without keys of their own prove their messages; "": they need not
+	Synthetic bool         // the data is made up: the pages say so
+	Address   string       // where the server will be reached, for the pages; such as http://127.0.0.1:8080
 }
+
+// SignerFile is the name, in the data folder, of the file with the platform's
+// SM2 key, which signs replies.
+const SignerFile = "sign.key"
 
 // Server is an open store with everything that serves it.
 type Server struct {
@@ -52,6 +58,10 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	signer, err := gm.LoadOrCreateSigner(filepath.Join(c.Data, SignerFile))
+	if err != nil {
+		return nil, err
+	}
 	if c.Database == "" {
 		c.Database = filepath.Join(c.Data, "anji.db")
 	}
@@ -62,7 +72,8 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{DB: store, Register: enrolment.New(sealer)}
 	s.Settlement = settlement.New(c.Policies, s.Register, c.Now)
 	mux := http.NewServeMux()
-	interfaceHandler := his.New(his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement, Now: c.Now, Log: c.Log})
+	interfaceHandler := his.New(his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement,
+		Security: his.Security{Default: c.Security, Signer: signer}, Now: c.Now, Log: c.Log})
 	mux.Handle("/his", interfaceHandler)
 	mux.Handle("/his/", interfaceHandler)
 	mux.Handle("/", portal.New(portal.Config{

@@ -17,7 +17,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(calcCommand(), policyCommand(), benchCommand(), demoCommand(), serveCommand(), clearingCommand(), auditCommand())
+	cmd.AddCommand(calcCommand(), policyCommand(), benchCommand(), demoCommand(), serveCommand(), clearingCommand(), auditCommand(), hisCommand())
 	return cmd
 }
 
