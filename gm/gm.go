@@ -1,6 +1,6 @@
 // Package gm is the national cryptography (国密) that Anji uses, over a
-// well-kept library: SM3 digests, SM4 sealing of fields at rest, and keyed
-// digests by which sealed fields are found.
+// well-kept library: SM3 digests, SM4 sealing of fields at rest, keyed digests
+// by which sealed fields are found, SM2 signatures, and SM4 for messages.
 package gm
 
 import (
@@ -87,33 +87,47 @@ func (s *Sealer) Index(purpose, plain string) []byte {
 // LoadOrCreateKey reads the key file at path, or makes one that only its owner
 // can read.
 func LoadOrCreateKey(path string) (*Sealer, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	key, err := loadOrCreate(path, func() ([]byte, error) {
 		key := make([]byte, 48)
 		rand.Read(key)
-		data = []byte(hex.EncodeToString(key) + "\n")
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if _, err = f.Write(data); err == nil {
-			err = f.Sync()
-		}
-		if err = errors.Join(err, f.Close(), syncFolder(filepath.Dir(path))); err != nil {
-			return nil, err
-		}
-	} else if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(data)))
+		return key, nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	s, err := NewSealer(key)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+// loadOrCreate reads the key written in hexadecimal in the file at path, or
+// makes one and the file.
+func loadOrCreate(path string, make func() ([]byte, error)) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err := make()
+		if err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = f.WriteString(hex.EncodeToString(key) + "\n"); err == nil {
+			err = f.Sync()
+		}
+		return key, errors.Join(err, f.Close(), syncFolder(filepath.Dir(path)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(data)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
 }
 
 // syncFolder makes sure that the key file is still there after a power failure:

@@ -254,10 +254,14 @@ func TestFiles(t *testing.T) {
 		}
 	}
 	// Sent again, in another form, it is the same upload.
-	message := d.message("9101", upload(`[1,2,255]`, "a.txt"))
+	asked := upload(`[1,2,255]`, "a.txt")
+	message := d.message("9101", asked)
 	first, again := p.send(message), p.send(strings.Replace(message, `[1,2,255]`, `"AQL/"`, 1))
 	if first.Infcode != "0" || first.raw != again.raw {
 		t.Errorf("%s\n%s", first.raw, again.raw)
+	}
+	if again := p.send(strings.Replace(message, asked, fmt.Sprintf("%q", asked), 1)); again.raw != first.raw {
+		t.Errorf("as text: %s\n%s", first.raw, again.raw)
 	}
 	if r := p.send(strings.Replace(message, `[1,2,255]`, `[1,2,254]`, 1)); !strings.Contains(r.ErrMsg, "已用于另一笔内容不同的请求") {
 		t.Errorf("another file under the same msgid: %s", r.raw)
@@ -275,9 +279,8 @@ func TestFiles(t *testing.T) {
 	}
 	for input, want := range map[string]string{
 		upload(`[1]`, "../a"): "不能含 /",
-		`{"fsUploadIn":{"in":[1],"filename":"a","fixmedins_code":"H99010000201"}}`:                    "应为本机构的编号 H99010000101",
-		`"{\"fsUploadIn\":{\"in\":[1],\"filename\":\"a\",\"fixmedins_code\":\"\"}}"`:                  "缺少 fsUploadIn.fixmedins_code",
-		`"{\"fsUploadIn\":{\"in\":\"AQ==\",\"filename\":\"a\",\"fixmedins_code\":\"H99010000101\"}}"`: "input 应为 JSON 对象",
+		`{"fsUploadIn":{"in":[1],"filename":"a","fixmedins_code":"H99010000201"}}`:   "应为本机构的编号 H99010000101",
+		`"{\"fsUploadIn\":{\"in\":[1],\"filename\":\"a\",\"fixmedins_code\":\"\"}}"`: "缺少 fsUploadIn.fixmedins_code",
 	} {
 		if err := d.refused("9101", input); !strings.Contains(err, want) {
 			t.Errorf("%s: %s", input, err)

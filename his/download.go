@@ -258,7 +258,7 @@ func (s *Server) uploadFile(ctx context.Context, tx *db.Tx, r *request, a *answe
 	case strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, func(c rune) bool { return c < ' ' }):
 		return refuse("文件名 filename“%s”：不能含 / 或 \\", clip(printable(name), 40))
 	case r.file == nil: // or it stands where it was not looked for, in an input that is a text
-		return refuse("文件数据 fsUploadIn.in 为空，或不是字节的数组或 Base64 文字；input 应为 JSON 对象")
+		return refuse("文件数据 fsUploadIn.in 为空，或不是字节的数组或 Base64 文字")
 	}
 	f, err := s.files.Put(ctx, tx, exchange.File{Owner: r.provider, Name: name, At: r.received.In(zone), Expires: r.today().AddDays(keepUpload)}, r.file.reader(), r.actor())
 	if err != nil {

@@ -69,7 +69,7 @@ func TestEntitlements(t *testing.T) {
 		{"a benefit nobody states", entitlementInput(psn, "310", hospital, "71"), "没有对应的待遇"},
 		{"before any package", with(entitlementInput(psn, "310", hospital, "11"), "begntime", "2024-06-20 09:00:00"), "在这一天没有政策包"},
 		{"ends before it begins", with(entitlementInput(psn, "310", hospital, "11"), "endtime", "2025-06-19 09:00:00"), "早于开始时间"},
-		{"no day", with(entitlementInput(psn, "310", hospital, "11"), "begntime", "2025-06-20"), "begntime（开始时间）“2025-06-20”"},
+		{"no day", with(entitlementInput(psn, "310", hospital, "11"), "begntime", "2025-06-31"), "begntime（开始时间）“2025-06-31”"},
 	} {
 		if err := d.refused("2001", tt.input); !strings.Contains(err, tt.want) {
 			t.Errorf("%s: %s, want %s", tt.name, err, tt.want)

@@ -74,8 +74,17 @@ func newPlatform(t testing.TB) *platform {
 
 // answer does what a message without a file asks.
 func (s *Server) answer(ctx context.Context, body []byte, number string, st *stamp) []byte {
-	reply, _ := s.do(ctx, body, nil, number, st)
+	_, reply, _ := s.do(ctx, body, nil, number, nil, st)
 	return reply
+}
+
+// read decodes and checks a message that need not be proved.
+func (s *Server) read(body []byte, number string) (*request, error) {
+	m, err := s.open(body, number)
+	if err != nil {
+		return nil, err
+	}
+	return s.request(m)
 }
 
 // A desk is an operator at a provider's system.

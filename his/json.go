@@ -57,6 +57,17 @@ func (v *value) getFold(name string) *value {
 	return nil
 }
 
+// twice reports whether several members have the name, but for its case.
+func (v *value) twice(name string) bool {
+	n := 0
+	for i := range v.members {
+		if strings.EqualFold(v.members[i].name, name) {
+			n++
+		}
+	}
+	return n > 1
+}
+
 // empty reports whether the value stands for nothing: clients also write the
 // words null and NULL.
 func (v *value) empty() bool {
@@ -78,7 +89,7 @@ func parseJSON(body []byte) (*value, error) {
 	if !utf8.Valid(body) {
 		return nil, errors.New("报文不是 UTF-8 编码（可能是 GBK），请改用 UTF-8")
 	}
-	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(body)), body: body}
+	p := newParser(body)
 	v, err := p.value(1)
 	if err != nil {
 		return nil, err
@@ -97,6 +108,11 @@ type parser struct {
 	dec    *jsontext.Decoder
 	body   []byte
 	values int
+	most   int // of values
+}
+
+func newParser(body []byte) *parser {
+	return &parser{dec: jsontext.NewDecoder(bytes.NewReader(body)), body: body, most: maxValues}
 }
 
 func (p *parser) value(depth int) (value, error) {
@@ -109,8 +125,8 @@ func (p *parser) value(depth int) (value, error) {
 
 // after reads the rest of the value that tok begins.
 func (p *parser) after(tok jsontext.Token, depth int) (value, error) {
-	if p.values++; p.values > maxValues {
-		return value{}, fmt.Errorf("报文的数据项超过 %d 个，请分批上传", maxValues)
+	if p.values++; p.values > p.most {
+		return value{}, fmt.Errorf("报文的数据项超过 %d 个，请分批上传", p.most)
 	}
 	v := value{kind: tok.Kind()}
 	switch v.kind {

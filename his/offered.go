@@ -24,13 +24,21 @@ func Offered() []string { return slices.Sorted(maps.Keys(offered)) }
 // is wrong with its JSON, its envelope and its fields, or what would be
 // repaired. It asks nothing of the store.
 func (s *Server) Check(message []byte) (warnings []string, err error) {
-	body, file, err := s.receive(bytes.NewReader(message))
+	body, file, err := s.receive(bytes.NewReader(message), 0)
 	defer file.release()
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.read(body, "")
-	return r.warnings, err
+	m, err := s.open(body, "")
+	if err != nil {
+		return nil, err
+	}
+	m.file = file
+	r, err := s.request(m)
+	if err != nil {
+		return nil, err
+	}
+	return r.warnings, nil
 }
 
 // AnswersFile says that a good answer is a file and no reply (文件流).

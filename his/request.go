@@ -2,6 +2,7 @@ package his
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -41,61 +42,106 @@ func (r *request) one(node string) *record {
 
 var byteOrderMark = []byte("\uFEFF")
 
-// read decodes and checks a message. number is the transaction number of the
-// address, "" if it names none. Even a refused message gives what stamp needs.
-func (s *Server) read(body []byte, number string) (*request, error) {
-	r := &request{received: s.Now()}
-	var c checker
+// A message is what was sent, of which only the envelope was read. What it asks
+// for is read once it is known who sent it.
+type message struct {
+	spec   *Transaction
+	number string       // as the sender writes it
+	care   ident.Region // 就医地区划, "" if it is none
+	whole  *value       // as it was sent
+	env    record
+	in     *value // the input; nil for none
+	// decrypted says that in was encrypted.
+	decrypted bool
+	file      *upload // what stood in 9101's field in, or nil
+	received  time.Time
+	check     checker
+}
+
+// open decodes a message and reads its envelope. number is the transaction
+// number of the address, "" if it names none. Even a refused message gives what
+// stamp needs.
+func (s *Server) open(body []byte, number string) (*message, error) {
+	m := &message{received: s.Now()}
+	c := &m.check
 	if bytes.HasPrefix(body, byteOrderMark) {
 		body = body[len(byteOrderMark):]
 		c.warn("报文以 BOM 开头，已忽略")
 	}
+	if text := bytes.TrimRight(body, "\x00 \t\r\n"); bytes.IndexByte(body[len(text):], 0) >= 0 {
+		body = text
+		c.warn("报文末尾有空字符（NUL），已忽略")
+	}
 	msg, err := parseJSON(body)
 	if err != nil {
-		return r, refuse("%s", err)
+		return m, refuse("%s", err)
 	}
-	if region, err := ident.ParseRegion(plainText(msg.get("mdtrtarea_admvs"))); err == nil {
-		r.care = region
+	m.whole = msg
+	if region, err := ident.ParseRegion(plainText(msg.getFold("mdtrtarea_admvs"))); err == nil {
+		m.care = region
 	}
-	if number, err = transactionNumber(plainText(msg.get("infno")), number); err != nil {
-		return r, err
+	if m.number, err = transactionNumber(plainText(msg.getFold("infno")), number); err != nil {
+		return m, err
 	}
-	if r.spec = s.spec.Transaction(number); r.spec == nil {
-		return r, refuse("交易编号 infno“%s”不存在", clip(printable(number), 10))
+	if m.spec = s.spec.Transaction(m.number); m.spec == nil {
+		return m, refuse("交易编号 infno“%s”不存在", clip(printable(m.number), 10))
 	}
-	if s.offered[base(number)].do == nil {
-		return r, refuse("交易 %s %s 在本平台尚未开通", number, r.spec.Name)
+	if s.offered[base(m.number)].do == nil {
+		return m, refuse("交易 %s %s 在本平台尚未开通", m.number, m.spec.Name)
 	}
-	env := envelopeRecord(&c, s.spec.Envelope, msg, number)
-	in := msg.get("input")
-	if in != nil && in.kind == '"' && strings.HasPrefix(strings.TrimSpace(in.text), "{") {
-		if in, err = parseJSON([]byte(in.text)); err != nil {
-			return r, refuse("input 是文字，其中的%s", err)
+	m.env = envelopeRecord(c, s.spec.Envelope, msg, m.number)
+	m.in = msg.getFold("input")
+	return m, nil
+}
+
+// unwrap reads an input that was written as text. Its file is lifted out of it
+// as out of a message.
+func (s *Server) unwrap(m *message, text []byte) error {
+	lifted, file, err := s.receive(bytes.NewReader(text), 1)
+	if m.file == nil {
+		m.file = file
+	}
+	if errors.Is(err, errLarge) {
+		err = refuse("超过 %d 字节", int64(maxBody))
+	}
+	if err == nil {
+		m.in, err = parseJSON(lifted)
+	}
+	return err
+}
+
+// request checks what a message asks for.
+func (s *Server) request(m *message) (*request, error) {
+	c, env := &m.check, &m.env
+	r := &request{spec: m.spec, care: m.care, received: m.received}
+	if m.in != nil && m.in.kind == '"' && strings.HasPrefix(strings.TrimSpace(m.in.text), "{") {
+		if err := s.unwrap(m, []byte(m.in.text)); err != nil {
+			return nil, refuse("input 是文字，其中的%s", err)
 		}
 		c.warn("input 是文字，已按 JSON 对象读取")
 	}
-	if !in.empty() {
-		if in.kind != '{' {
+	if !m.in.empty() {
+		if m.in.kind != '{' {
 			c.fault(faultForm, "input 应为对象")
 		} else {
-			r.input = c.input(r.spec.Input, in)
+			r.input = c.input(r.spec.Input, m.in)
 		}
 	}
-	c.region(&env, "mdtrtarea_admvs")
-	c.region(&env, "insuplc_admdvs")
-	if t := env.text("enc_type"); t != "" {
-		c.fault(faultCode, "enc_type“%s”：本平台未开通报文加密，应为空", clip(t, 10))
+	c.region(env, "mdtrtarea_admvs")
+	c.region(env, "insuplc_admdvs")
+	if t := env.text("enc_type"); t != "" && !m.decrypted {
+		c.fault(faultCode, "enc_type“%s”：本机构未开通报文加密，应为空", clip(t, 10))
 	}
 	if err := c.err(); err != nil {
-		return r, err
+		return nil, err
 	}
-	r.msgid, r.provider = env.text("msgid"), env.text("fixmedins_code")
+	r.msgid, r.provider, r.file = env.text("msgid"), env.text("fixmedins_code"), m.file
 	r.operator, r.signNo, r.insured = env.text("opter"), env.text("sign_no"), env.text("insuplc_admdvs")
 	if n := utf8.RuneCountInString(r.msgid); n != 30 {
 		c.warn("msgid 为 %d 位，规范为 30 位", n)
 	}
-	r.digest = digest(base(number), &env, in)
-	r.warnings = c.warnings
+	r.digest = digest(base(m.number), env, m.in)
+	r.warnings = c.warned()
 	return r, nil
 }
 
@@ -126,18 +172,19 @@ func envelopeRecord(c *checker, n *Node, msg *value, number string) record {
 	// The number may stand in the address only, and input is checked by the
 	// transaction's own table.
 	own := &value{kind: '{', members: make([]member, 0, len(msg.members)+1)}
+	numbered := false
 	for _, m := range msg.members {
-		switch m.name {
-		case "infno":
-		case "input":
-			if !m.empty() {
-				own.members = append(own.members, member{"input", value{kind: '"', text: "{}"}})
-			}
-		default:
-			own.members = append(own.members, m)
+		switch {
+		case strings.EqualFold(m.name, "infno"):
+			m.value, numbered = value{kind: '"', text: number}, true
+		case strings.EqualFold(m.name, "input") && !m.empty():
+			m.value = value{kind: '"', text: "{}"}
 		}
+		own.members = append(own.members, m)
 	}
-	own.members = append(own.members, member{"infno", value{kind: '"', text: number}})
+	if !numbered {
+		own.members = append(own.members, member{"infno", value{kind: '"', text: number}})
+	}
 	return c.row(n, own, 0)
 }
 

@@ -119,8 +119,15 @@ func TestReadEnvelopeForms(t *testing.T) {
 		{"no input", envelope("9001", `null`), "", "缺少 input（交易输入）", ""},
 		{"node in lower case", envelope("9001", strings.ToLower(input)), "", "", ""},
 		{"too many rows", envelope("2204", `{"feedetail":[`+strings.Repeat("{},", maxRows)+`{}]}`), "", "节点 feedetail 有 5001 行，一次最多 5000 行，请分批上传", ""},
-		{"encrypted", strings.Replace(good, `"signtype":""`, `"signtype":"","enc_type":"SM4"`, 1), "", "未开通报文加密", ""},
-		{"unknown fields", strings.Replace(good, `"signtype":""`, `"signtype":"","x":{"y":[1]}`, 1), "", "", ""},
+		{"encrypted", strings.Replace(good, `"signtype":""`, `"signtype":"","enc_type":"SM4"`, 1), "", "本机构未开通报文加密", ""},
+		{"unknown fields", strings.Replace(good, `"signtype":""`, `"signtype":"","x":{"y":[1]}`, 1), "", "", "接口没有的字段未采用：x"},
+		{"a misspelt node", envelope("9001", `{"signIn":{"opter_no":"0001","mac":"0","ip":"1"},"signInn":{}}`), "", "", "接口没有的字段未采用：input.signInn"},
+		{"names in another case", strings.Replace(envelope("9001", `{"SIGNIN":{"OPTER_NO":"0001","mac":"0","ip":"1"}}`), `"msgid"`, `"MsgId"`, 1), "", "", "字段名 MsgId 按 msgid 处理；字段名 OPTER_NO 按 opter_no 处理"},
+		{"a name in two cases", envelope("9001", `{"signIn":{"opter_no":"0001","OPTER_NO":"0002","mac":"0","ip":"1"}}`), "", "signIn.opter_no（操作员编号）以不同大小写出现了多次", ""},
+		{"a node in two cases", envelope("9001", `{"signIn":{"opter_no":"0001","mac":"0","ip":"1"},"SignIn":{}}`), "", "节点 signIn 以不同大小写出现了多次", ""},
+		{"infno in two cases", strings.Replace(good, `"infno":`, `"Infno":"9002","infno":`, 1), "", "infno（交易编号）以不同大小写出现了多次", ""},
+		{"input in two cases", strings.Replace(good, `"input":`, `"Input":{},"input":`, 1), "", "input（交易输入）以不同大小写出现了多次", ""},
+		{"zeros at the end", good + "\x00\x00\n\x00", "", "", "报文末尾有空字符"},
 	}
 	for _, tt := range tests {
 		r, err := s.read([]byte(tt.message), tt.address)

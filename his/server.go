@@ -13,7 +13,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/anji-platform/anji/db"
@@ -21,6 +20,7 @@ import (
 	"github.com/anji-platform/anji/exchange"
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/gm"
+	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
 )
@@ -32,14 +32,15 @@ const timeout = 30 * time.Second
 // scope is where db keeps the replies of this room.
 const scope = "his"
 
-// Config is what a Server works with. Every field but Decider, Now, Log,
-// Observer and Fault is needed.
+// Config is what a Server works with. Every field but Security, Decider, Now,
+// Log, Observer and Fault is needed.
 type Config struct {
 	DB         *db.DB
 	Sealer     *gm.Sealer // seals remembered replies, which hold citizen IDs
 	Enrolment  *enrolment.Register
 	Settlement *settlement.Service
 	Decider    filing.Decider   // decides what providers file for people; nil: filing.Plain
+	Security   Security         // how messages are proved; zero: they need not be
 	Now        func() time.Time // the clock; nil: the machine's
 	Log        *slog.Logger     // nil: slog.Default()
 	// Observer and Fault are for a sandbox of made-up data only: they see and
@@ -48,11 +49,13 @@ type Config struct {
 	Fault    FaultInjector
 }
 
-// A Server is the http.Handler of the interface. It keeps no state.
+// A Server is the http.Handler of the interface. It keeps no state but what may
+// be forgotten.
 type Server struct {
 	Config
 	spec    *Spec
 	offered map[string]operation
+	guard   *guard
 	filings *filing.Service
 	serial  func() uint64 // the serial of a reply, of ten digits
 	files   *exchange.Store
@@ -78,6 +81,7 @@ func New(c Config) *Server {
 	}
 	return &Server{
 		Config: c, spec: spec, offered: offered, serial: func() uint64 { return rand.Uint64N(1e10) },
+		guard:   &guard{Security: c.Security, db: c.DB, ring: keyring.New(c.Sealer), now: c.Now},
 		filings: filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
 		files:   exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
 	}
@@ -184,10 +188,12 @@ func (s *Server) serve(req *http.Request, st *stamp) (int, []byte, *exchange.Fil
 		return failed(http.StatusNotFound, refuse("地址应为 /his 或 /his/交易编号"))
 	case req.Method != http.MethodPost:
 		return failed(http.StatusMethodNotAllowed, refuse("请用 POST 方法调用"))
-	case !acceptable(req.Header.Get("Content-Type")):
-		return failed(http.StatusUnsupportedMediaType, refuse("Content-Type 应为 application/json 或 text/plain，编码 UTF-8"))
 	}
-	body, file, err := s.receive(req.Body)
+	in, err := plainBody(req)
+	if err != nil {
+		return failed(http.StatusUnsupportedMediaType, err)
+	}
+	body, file, err := s.receive(in, 0)
 	defer file.release()
 	if err != nil {
 		var r *refusal
@@ -203,55 +209,48 @@ func (s *Server) serve(req *http.Request, st *stamp) (int, []byte, *exchange.Fil
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), timeout)
 	defer cancel()
-	reply, attached := s.do(ctx, body, file, number, st)
-	return http.StatusOK, reply, attached
+	return s.do(ctx, body, file, number, req.Header, st)
 }
 
-// addressNumber is the transaction number after /his, "" for none.
-func addressNumber(path string) (string, bool) {
-	rest, ok := strings.CutPrefix(path, "/his")
-	if !ok {
-		return "", false
-	}
-	number := strings.Trim(rest, "/")
-	if number == "" {
-		return "", rest == "" || rest == "/"
-	}
-	return number, rest[0] == '/' && !strings.Contains(number, "/")
-}
-
-// acceptable takes what clients of the interface send, including nothing.
-func acceptable(contentType string) bool {
-	if contentType == "" {
-		return true
-	}
-	media, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return false
-	}
-	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") && !strings.EqualFold(c, "utf8") {
-		return false
-	}
-	return media == "application/json" || media == "text/plain" || media == "text/json"
-}
-
-// do does what a message asks and gives the whole reply, or the file that is
-// the answer. It does not panic.
-func (s *Server) do(ctx context.Context, body []byte, file *upload, number string, st *stamp) (reply []byte, attached *exchange.File) {
+// do does what a message asks and gives the whole reply with its status, or the
+// file that is the answer. It does not panic.
+func (s *Server) do(ctx context.Context, body []byte, file *upload, number string, h http.Header, st *stamp) (status int, reply []byte, attached *exchange.File) {
 	defer func() {
 		if p := recover(); p != nil {
-			reply, attached = s.failure(st, fmt.Errorf("panic: %v\n%s", p, debug.Stack())), nil
+			status, reply, attached = http.StatusOK, s.failure(st, fmt.Errorf("panic: %v\n%s", p, debug.Stack())), nil
 		}
 	}()
-	r, err := s.read(body, number)
-	st.region, r.file = r.care, file
+	m, err := s.open(body, number)
+	st.region, m.file = m.care, file
+	defer func() {
+		if m.file != file { // it was lifted out of the input
+			m.file.release()
+		}
+	}()
+	var k *keyring.Key
+	if err == nil {
+		k, err = s.unlock(ctx, m, h)
+	}
+	var stopped *gatewayError
+	if errors.As(err, &stopped) {
+		return http.StatusUnauthorized, stopped.body(), nil
+	}
+	var r *request
+	if err == nil {
+		r, err = s.request(m)
+	}
 	if err == nil {
 		reply, attached, err = s.transact(ctx, r, st)
 	}
 	if err != nil {
-		return s.failure(st, err), nil
+		reply, attached = s.failure(st, err), nil
 	}
-	return reply, attached
+	if attached == nil {
+		if reply, err = s.guard.protect(reply, k); err != nil {
+			reply = s.failure(st, err)
+		}
+	}
+	return http.StatusOK, reply, attached
 }
 
 // transact does a request once: the reply is remembered in the transaction

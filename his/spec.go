@@ -384,6 +384,20 @@ func nest(number string, nodes []*Node) error {
 	return nil
 }
 
+// field is the place of the field of the name, or else of one that differs from
+// it in case only.
+func (n *Node) field(name string) (int, bool) {
+	if at, ok := n.byName[name]; ok {
+		return at, true
+	}
+	for i, f := range n.Fields {
+		if strings.EqualFold(f.Name, name) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
 // node returns the node of the name among nodes, or nil.
 func find(nodes []*Node, name string) *Node {
 	for _, n := range nodes {

@@ -61,17 +61,22 @@ func (u *upload) release() {
 	}
 }
 
-// receive reads a message and lifts its file out, if it has one. Even with an
-// error, the file is to be released.
-func (s *Server) receive(body io.Reader) ([]byte, *upload, error) {
+// receive reads a message, or the value that stands below the first depth names
+// of filePath in one, and lifts its file out, if it has one. Even with an error,
+// the file is to be released.
+func (s *Server) receive(body io.Reader, depth int) ([]byte, *upload, error) {
 	// What of a file is not file, such as the spaces between its bytes, is
 	// bounded with it.
 	l := &lifter{in: bufio.NewReader(io.LimitReader(body, maxBody+8*exchange.MaxSize)), large: s.large}
-	if mark, err := l.in.Peek(len(byteOrderMark)); err == nil && bytes.Equal(mark, byteOrderMark) {
+	mark, err := l.in.Peek(len(byteOrderMark))
+	if err != nil && err != io.EOF {
+		return nil, nil, err
+	}
+	if bytes.Equal(mark, byteOrderMark) {
 		l.out = append(l.out, mark...)
 		_, _ = l.in.Discard(len(mark)) // it was peeked at
 	}
-	err := l.value(0)
+	err = l.value(depth)
 	if err == nil {
 		err = l.rest()
 	}

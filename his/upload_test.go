@@ -13,7 +13,7 @@ import (
 func receive(t testing.TB, message string) ([]byte, []byte, error) {
 	t.Helper()
 	s := &Server{large: make(chan struct{}, largeFiles)}
-	out, file, err := s.receive(strings.NewReader(message))
+	out, file, err := s.receive(strings.NewReader(message), 0)
 	defer file.release()
 	if file == nil || err != nil {
 		return out, nil, err

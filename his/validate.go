@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/anji-platform/anji/civil"
 )
 
 // maxMessage is the length of err_msg and warn_msg in characters.
@@ -78,6 +76,7 @@ type checker struct {
 	faults   []fault
 	count    int
 	warnings []string
+	unknown  []string // names that the tables do not have
 }
 
 // maxFaults bounds what is kept; the message holds no more anyway.
@@ -111,6 +110,29 @@ func (c *checker) warn(format string, args ...any) {
 			c.warnings = append(c.warnings, w)
 		}
 	}
+}
+
+// maxUnknown bounds the unknown names that are kept.
+const maxUnknown = 16
+
+// ignore notes a name that the tables do not have: provinces add fields of their
+// own, and who misspells one should learn of it.
+func (c *checker) ignore(place, name string) {
+	name = clip(printable(name), 30)
+	if place != "" {
+		name = place + "." + name
+	}
+	if len(c.unknown) < maxUnknown && !slices.Contains(c.unknown, name) {
+		c.unknown = append(c.unknown, name)
+	}
+}
+
+// warned are the texts for warn_msg, most important first.
+func (c *checker) warned() []string {
+	if len(c.unknown) == 0 {
+		return c.warnings
+	}
+	return append(c.warnings, "接口没有的字段未采用："+strings.Join(c.unknown, "、"))
 }
 
 // err is the message for err_msg, most important first, or nil.
@@ -166,6 +188,11 @@ func fit(head string, texts []string, n int) string {
 // every node that does not stand inside another.
 func (c *checker) input(nodes []*Node, in *value) map[string][]record {
 	out := make(map[string][]record, len(nodes))
+	for _, m := range in.members {
+		if !slices.ContainsFunc(nodes, func(n *Node) bool { return n.Name == "" || !n.Nested && strings.EqualFold(n.Name, m.name) }) {
+			c.ignore("input", m.name)
+		}
+	}
 	for i, n := range nodes {
 		if n.Nested {
 			continue
@@ -173,6 +200,9 @@ func (c *checker) input(nodes []*Node, in *value) map[string][]record {
 		v := in
 		if n.Name != "" {
 			v = in.getFold(n.Name)
+			if in.twice(n.Name) {
+				c.fault(faultForm, "节点 %s 以不同大小写出现了多次，应只有一次", n.Name)
+			}
 		}
 		if v.empty() {
 			// The first node carries what the transaction is about, if it asks
@@ -232,11 +262,20 @@ func (c *checker) row(n *Node, v *value, row int) record {
 	r := record{node: n, row: row, texts: make([]string, len(n.Fields)), state: make([]fieldState, len(n.Fields))}
 	for i := range v.members {
 		m := &v.members[i]
-		at, ok := n.byName[m.name]
+		at, ok := n.field(m.name)
 		if !ok {
-			continue // provinces add fields of their own
+			c.ignore(n.Name, m.name)
+			continue
 		}
 		f := n.Fields[at]
+		if r.state[at] != absent {
+			c.fault(faultForm, "%s以不同大小写出现了多次，应只有一次", f.at(&r))
+			r.state[at] = faulty
+			continue
+		}
+		if m.name != f.Name {
+			c.warn("字段名 %s 按 %s 处理", clip(printable(m.name), 30), f.Name)
+		}
 		r.state[at] = present
 		if m.empty() {
 			continue
@@ -254,6 +293,10 @@ func (c *checker) row(n *Node, v *value, row int) record {
 			} else {
 				c.fault(faultForm, "%s应为%s，不是对象或数组", f.at(&r), f.form())
 			}
+		case m.kind == '0' && f.Type == Text && strings.ContainsAny(m.text, "eE"):
+			// Such as a citizen ID that was kept as a floating-point number.
+			c.fault(faultForm, "%s“%s”：是科学计数法的数字，可能已失去位数，应以文字发送", f.at(&r), clip(m.text, 24))
+			ok = false
 		default:
 			r.texts[at], ok = c.scalar(f, &r, strings.TrimSpace(m.text))
 		}
@@ -337,18 +380,23 @@ func (c *checker) scalar(f *Field, r *record, s string) (string, bool) {
 			return bad(faultSize, f.form())
 		}
 		s = plain
-	case Date:
-		if _, err := civil.Parse(s); err != nil {
-			if !isDateTime(s) {
-				return bad(faultForm, f.form())
-			}
-			c.warn("%s只取日期", f.at(r))
-			s = s[:10]
-		}
-	case DateTime:
-		if !isDateTime(s) {
+	case Date, DateTime:
+		t, ok := parseWhen(s)
+		if !ok {
 			return bad(faultForm, f.form())
 		}
+		plain := t.date
+		if f.Type == DateTime {
+			plain += " " + t.clock(strings.HasSuffix(f.Name, "endtime"))
+		}
+		switch {
+		case plain == s:
+		case f.Type == Date && strings.HasPrefix(s, plain):
+			c.warn("%s只取日期", f.at(r))
+		default:
+			c.warn("%s“%s”按“%s”处理", f.at(r), s, plain)
+		}
+		s = plain
 	case Text, Object:
 		if strings.ContainsFunc(s, forbidden) {
 			return bad(faultForm, "不含控制字符的文字")
@@ -360,7 +408,9 @@ func (c *checker) scalar(f *Field, r *record, s string) (string, bool) {
 	if d := f.Dictionary; d != nil {
 		if _, ok := d.labels[s]; !ok {
 			code := d.padded[strings.TrimLeft(s, "0")]
-			if code == "" || len(s) > len(code)+2 {
+			if flag, ok := d.flag(s); ok {
+				code = flag
+			} else if code == "" || len(s) > len(code)+2 {
 				return bad(faultCode, d.allowed())
 			}
 			c.warn("%s“%s”按“%s”处理", f.at(r), s, code)
@@ -368,6 +418,23 @@ func (c *checker) scalar(f *Field, r *record, s string) (string, bool) {
 		}
 	}
 	return s, true
+}
+
+// flag is the code for a true or false in a dictionary of yes and no.
+func (d *Dictionary) flag(s string) (string, bool) {
+	if _, ok := d.labels["0"]; !ok || len(d.Codes) != 2 {
+		return "", false
+	}
+	if _, ok := d.labels["1"]; !ok {
+		return "", false
+	}
+	switch {
+	case strings.EqualFold(s, "true"):
+		return "1", true
+	case strings.EqualFold(s, "false"):
+		return "0", true
+	}
+	return "", false
 }
 
 // allowed lists the first codes of the dictionary.
@@ -386,18 +453,6 @@ func (d *Dictionary) allowed() string {
 		b.WriteString(code.Code + " " + code.Label)
 	}
 	return b.String()
-}
-
-// isDateTime reports whether s is a time written as 2006-01-02 15:04:05.
-func isDateTime(s string) bool {
-	if len(s) != 19 || s[10] != ' ' || s[13] != ':' || s[16] != ':' {
-		return false
-	}
-	if _, err := civil.Parse(s[:10]); err != nil {
-		return false
-	}
-	h, m, sec := s[11:13], s[14:16], s[17:19]
-	return allDigits(h) && allDigits(m) && allDigits(sec) && h < "24" && m < "60" && sec < "60"
 }
 
 // forbidden are the characters that no text of the interface holds; a

@@ -20,6 +20,7 @@ import (
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/his"
 	"github.com/anji-platform/anji/his/hospital"
+	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/portal"
@@ -34,8 +35,9 @@ type Config struct {
 	Policies  *policy.Store
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger
-	Synthetic bool   // the data is made up: the pages say so
-	Address   string // where the server will be reached, for the pages; such as http://127.0.0.1:8080
+	Security  keyring.Mode // how providers without keys of their own prove their messages; "": they need not
+	Synthetic bool         // the data is made up: the pages say so
+	Address   string       // where the server will be reached, for the pages; such as http://127.0.0.1:8080
 
 	pages *sandbox.Sandbox // of OpenSandbox: it sees whole messages
 }
@@ -46,6 +48,10 @@ func (c *Config) log() *slog.Logger {
 	}
 	return c.Log
 }
+
+// SignerFile is the name, in the data folder, of the file with the platform's
+// SM2 key, which signs replies.
+const SignerFile = "sign.key"
 
 // Server is an open store with everything that serves it.
 type Server struct {
@@ -64,6 +70,10 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	signer, err := gm.LoadOrCreateSigner(filepath.Join(c.Data, SignerFile))
+	if err != nil {
+		return nil, err
+	}
 	if c.Database == "" {
 		c.Database = filepath.Join(c.Data, databaseFile)
 	}
@@ -74,7 +84,8 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{DB: store, Register: enrolment.New(sealer)}
 	s.Settlement = settlement.New(c.Policies, s.Register, c.Now)
 	mux := http.NewServeMux()
-	edge := his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement, Now: c.Now, Log: c.Log}
+	edge := his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement,
+		Security: his.Security{Default: c.Security, Signer: signer}, Now: c.Now, Log: c.Log}
 	path := ""
 	if c.pages != nil {
 		edge.Observer, edge.Fault, path = c.pages, c.pages, "/sandbox"

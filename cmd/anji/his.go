@@ -15,7 +15,7 @@ import (
 )
 
 func hisCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "his", Short: "Describe the hospital interface (定点医药机构接口)"}
+	cmd := &cobra.Command{Use: "his", Short: "Describe the hospital interface (定点医药机构接口) and keep its keys"}
 	var asJSON bool
 	coverage := &cobra.Command{
 		Use:   "coverage",
@@ -86,6 +86,6 @@ OpenAPI description, into a folder, making it if need be. Open index.html.`,
 	}
 	docs.Flags().StringVar(&dir, "out", "", "the folder (needed)")
 	_ = docs.MarkFlagRequired("out") // the flag is there
-	cmd.AddCommand(coverage, docs)
+	cmd.AddCommand(coverage, docs, hisKeysCommand())
 	return cmd
 }

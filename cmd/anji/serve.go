@@ -9,11 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/server"
 )
 
 func serveCommand() *cobra.Command {
-	var opts struct{ listen, data, db, policies, address string }
+	var opts struct{ listen, data, db, policies, address, security string }
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the hospital interface and the pages on a store that stays",
@@ -31,6 +32,10 @@ copy of it apart from those of the database.`,
 			if err != nil {
 				return err
 			}
+			security, err := keyring.ParseMode(opts.security)
+			if err != nil {
+				return fmt.Errorf("--security: %w", err)
+			}
 			if err := os.MkdirAll(opts.data, 0o700); err != nil {
 				return err
 			}
@@ -42,7 +47,7 @@ copy of it apart from those of the database.`,
 			if opts.address == "" {
 				opts.address = "http://" + l.Addr().String()
 			}
-			s, err := server.Open(ctx, server.Config{Data: opts.data, Database: opts.db, Policies: policies, Address: opts.address,
+			s, err := server.Open(ctx, server.Config{Data: opts.data, Database: opts.db, Policies: policies, Address: opts.address, Security: security,
 				Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))})
 			if err != nil {
 				return err
@@ -60,6 +65,7 @@ copy of it apart from those of the database.`,
 	f.StringVar(&opts.db, "db", "", "postgres://… or the path of a SQLite file (default: anji.db in the folder)")
 	f.StringVar(&opts.policies, "policies", "", "folder of packages (default: those in the binary)")
 	f.StringVar(&opts.address, "address", "", "address under which users reach the server, for the pages (default: that of --listen)")
+	f.StringVar(&opts.security, "security", "none", "how providers without keys of their own (anji his keys) prove their messages: none, digest, sign or encrypt; those that are to sign and have no keys are refused")
 	_ = cmd.MarkFlagRequired("data")
 	return cmd
 }

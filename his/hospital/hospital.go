@@ -24,6 +24,7 @@ type Hospital struct {
 	Operator string
 	Client   *http.Client     // nil: http.DefaultClient
 	Now      func() time.Time // nil: time.Now
+	Keys     *Keys            // prove and encrypt messages; nil: they are sent as they are
 
 	signNo string
 	serial int
@@ -68,11 +69,15 @@ func (h *Hospital) Call(ctx context.Context, number, insured string, input objec
 	if err != nil {
 		return nil, err
 	}
+	if body, err = h.Keys.Seal(body); err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.Base+"/"+number, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	h.Keys.Pass(req.Header, now)
 	client := h.Client
 	if client == nil {
 		client = http.DefaultClient
@@ -86,20 +91,18 @@ func (h *Hospital) Call(ctx context.Context, number, insured string, input objec
 	if err != nil {
 		return nil, err
 	}
-	var reply struct {
-		Infcode json.Number `json:"infcode"`
-		Message string      `json:"err_msg"`
-		Output  object      `json:"output"`
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(&reply); err != nil {
+	reply, err := h.Keys.Open(data)
+	if err != nil {
 		return nil, fmt.Errorf("%s: status %d: %w", number, resp.StatusCode, err)
 	}
-	if reply.Infcode != "0" {
-		return nil, fmt.Errorf("%s: %s", number, reply.Message)
+	if reply["infcode"] != json.Number("0") {
+		message := text(reply, "err_msg")
+		if message == "" {
+			message = text(reply, "message") // a gateway's
+		}
+		return nil, fmt.Errorf("%s: %s", number, message)
 	}
-	return reply.Output, nil
+	return node(reply, "output"), nil
 }
 
 // node returns an object below out; a list gives its first.
