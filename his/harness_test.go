@@ -34,6 +34,7 @@ type platform struct {
 	server   *Server
 	http     *httptest.Server
 	register *enrolment.Register
+	signer   *gm.Signer
 	log      bytes.Buffer
 	now      time.Time
 	messages int
@@ -57,9 +58,13 @@ func newPlatform(t testing.TB) *platform {
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return p.now }
+	if p.signer, err = gm.NewSigner(); err != nil {
+		t.Fatal(err)
+	}
 	p.server = New(Config{
 		DB: database, Sealer: sealer, Enrolment: p.register,
 		Settlement: settlement.New(store, p.register, clock),
+		Security:   Security{Signer: p.signer},
 		Now:        clock, Log: slog.New(slog.NewTextHandler(&p.log, nil)),
 	})
 	var serial atomic.Uint64

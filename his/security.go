@@ -95,7 +95,9 @@ func (s *Server) unlock(ctx context.Context, m *message, h http.Header) (*keyrin
 		return nil, err
 	}
 	var valid []keyring.Key
+	begun := false // keys for later change nothing yet
 	for _, k := range all {
+		begun = begun || !m.received.Before(k.From)
 		if k.ValidAt(m.received) {
 			valid = append(valid, k)
 		}
@@ -109,7 +111,7 @@ func (s *Server) unlock(ctx context.Context, m *message, h http.Header) (*keyrin
 		if k, err = s.guard.prove(valid, m); err != nil {
 			return nil, err
 		}
-	case len(all) > 0:
+	case begun:
 		return nil, refuse("机构 %s 的报文密钥都已过期或吊销，请向医保经办机构换领", clip(code, 30))
 	case s.guard.Default != "" && s.guard.Default != keyring.None:
 		return nil, refuse("机构 %s 还没有报文密钥，本平台的报文须签名，请向医保经办机构申领", clip(code, 30))
