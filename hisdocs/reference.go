@@ -210,6 +210,6 @@ var failures = []Failure{
 	{"404", "地址不对", "地址应为 /his 或 /his/交易编号", ""},
 	{"405", "方法不对", "请用 POST 方法调用", ""},
 	{"413", "报文过大", "报文超过", "分批上传。"},
-	{"415", "内容类型不对", "Content-Type 应为 application/json 或 text/plain", ""},
+	{"415", "内容类型不对", "Content-Type“text/html”：应为 application/json 或 text/plain", ""},
 	{"200", "平台故障", "系统暂时无法处理，请稍后用原报文重发；参考号", "用原报文（同一 msgid）重发；联系平台时报参考号。"},
 }
