@@ -325,7 +325,9 @@ func (c *checker) scalar(f *Field, r *record, s string) (string, bool) {
 			if !isDateTime(s) {
 				return bad(faultForm, f.form())
 			}
-			c.warn("%s只取日期", f.at(r))
+			if !strings.HasSuffix(f.Note, timeForm) { // else the time is asked for
+				c.warn("%s只取日期", f.at(r))
+			}
 			s = s[:10]
 		}
 	case DateTime:
@@ -352,6 +354,9 @@ func (c *checker) scalar(f *Field, r *record, s string) (string, bool) {
 	}
 	return s, true
 }
+
+// timeForm ends the note of a field of type Date that is sent with a time.
+const timeForm = " HH:mm:ss"
 
 // allowed lists the first codes of the dictionary.
 func (d *Dictionary) allowed() string {
