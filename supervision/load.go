@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -47,8 +48,10 @@ func Load(fsys fs.FS) (Rules, error) {
 		if err != nil {
 			return nil, err
 		}
+		before := len(l.errs)
 		l.file = name
 		l.read(data)
+		slices.SortStableFunc(l.errs[before:], func(a, b *policy.LoadError) int { return cmp.Or(a.Line-b.Line, a.Col-b.Col) })
 	}
 	if l.errs != nil {
 		return nil, l.errs
@@ -100,7 +103,7 @@ func (l *loader) read(data []byte) {
 		return
 	}
 	if list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
-		l.fault(list, "rules is %s; a list of rules is needed", show(list))
+		l.fault(list, "rules is %s; a list of rules is needed, and not an empty one", show(list))
 		return
 	}
 	for _, n := range list.Content {
@@ -152,7 +155,7 @@ func (l *loader) rule(n *yaml.Node) {
 		optional = sortedKeys(parameters)
 	}
 	r := &Rule{Shape: value(name), MaxAge: noMaxAge}
-	for k, v := range ordered(n, l.keys(n, "the rule", required, optional)) {
+	for k, v := range pairs(n, l.keys(n, "the rule", required, optional)) {
 		switch k {
 		case "code":
 			l.code(v, r)
@@ -165,7 +168,7 @@ func (l *loader) rule(n *yaml.Node) {
 				l.fault(v, "kind is %s; a rule of the shape %s is about %s", show(v), r.Shape, sh.kind)
 			}
 		case "basis":
-			for k, v := range ordered(v, l.keys(v, k, []string{"document", "article"}, nil)) {
+			for k, v := range pairs(v, l.keys(v, k, []string{"document", "article"}, nil)) {
 				if k == "document" {
 					r.Basis.Document = l.text(v, k, 300)
 				} else {
@@ -206,13 +209,11 @@ var parameters = map[string]func(*loader, *yaml.Node, *Rule){
 	"sex": func(l *loader, n *yaml.Node, r *Rule) {
 		r.Female = oneOf(l, n, "sex", "M", "F") == "F"
 	},
-	"min_age": func(l *loader, n *yaml.Node, r *Rule) { r.MinAge = l.number(n, "min_age", 0, 150) },
-	"max_age": func(l *loader, n *yaml.Node, r *Rule) { r.MaxAge = l.number(n, "max_age", 0, 150) },
-	"days":    func(l *loader, n *yaml.Node, r *Rule) { r.Days = l.number(n, "days", 0, 365) },
-	"limit": func(l *loader, n *yaml.Node, r *Rule) {
-		r.Limit = catalogue.Quantity(l.decimal(n, "limit") / (money.One / 10_000))
-	},
-	"multiple":  func(l *loader, n *yaml.Node, r *Rule) { r.Multiple = l.decimal(n, "multiple") },
+	"min_age":   func(l *loader, n *yaml.Node, r *Rule) { r.MinAge = l.number(n, "min_age", 0, 150) },
+	"max_age":   func(l *loader, n *yaml.Node, r *Rule) { r.MaxAge = l.number(n, "max_age", 0, 150) },
+	"days":      func(l *loader, n *yaml.Node, r *Rule) { r.Days = l.number(n, "days", 0, 365) },
+	"limit":     func(l *loader, n *yaml.Node, r *Rule) { r.Limit = l.quantity(n, "limit") },
+	"multiple":  func(l *loader, n *yaml.Node, r *Rule) { r.Multiple = l.multiple(n, "multiple") },
 	"diagnoses": func(l *loader, n *yaml.Node, r *Rule) { r.DiagnosisPrefix = l.list(n, "diagnoses") },
 	"visit_kinds": func(l *loader, n *yaml.Node, r *Rule) {
 		for i, name := range l.list(n, "visit_kinds") {
@@ -265,12 +266,21 @@ func (l *loader) number(n *yaml.Node, what string, low, high int) int {
 	return i
 }
 
-// decimal reads a number above zero of at most four decimals.
-func (l *loader) decimal(n *yaml.Node, what string) money.Rate {
+// quantity reads a quantity above zero of at most two decimals.
+func (l *loader) quantity(n *yaml.Node, what string) catalogue.Quantity {
 	const most = 1_000_000
+	d, err := money.Parse(value(n))
+	if err != nil || d <= 0 || d > most*100 {
+		l.fault(n, "%s is %s; a number above 0, at most %d and of at most two decimals is needed", what, show(n), most)
+	}
+	return catalogue.Quantity(d) * 100
+}
+
+// multiple reads a rate above zero.
+func (l *loader) multiple(n *yaml.Node, what string) money.Rate {
 	d, err := money.ParseRate(value(n))
-	if err != nil || d <= 0 || d > most*money.One || d%(money.One/10_000) != 0 {
-		l.fault(n, "%s is %s; a number above 0, at most %d and of at most four decimals is needed", what, show(n), most)
+	if err != nil || d <= 0 {
+		l.fault(n, "%s is %s; a number above 0 and at most 1000 is needed", what, show(n))
 	}
 	return d
 }
@@ -278,7 +288,7 @@ func (l *loader) decimal(n *yaml.Node, what string) money.Rate {
 // list reads a list of different texts that is not empty.
 func (l *loader) list(n *yaml.Node, what string) (out []string) {
 	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
-		l.fault(n, "%s is %s; a list is needed", what, show(n))
+		l.fault(n, "%s is %s; a list that is not empty is needed", what, show(n))
 		return nil
 	}
 	for _, v := range n.Content {
@@ -304,8 +314,8 @@ func oneOf[T ~string](l *loader, n *yaml.Node, what string, allowed ...T) T {
 	return v
 }
 
-// ordered goes through the keys that were found in the order of the file.
-func ordered(n *yaml.Node, found map[string]*yaml.Node) func(yield func(string, *yaml.Node) bool) {
+// pairs goes through the keys that were found in the order of the file.
+func pairs(n *yaml.Node, found map[string]*yaml.Node) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			k := n.Content[i].Value
@@ -338,12 +348,14 @@ func value(n *yaml.Node) string {
 
 // show says what stands in a node.
 func show(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
+	switch {
+	case n.Kind == yaml.MappingNode:
 		return "a mapping"
-	case yaml.SequenceNode:
+	case n.Kind == yaml.SequenceNode && len(n.Content) == 0:
+		return "an empty list"
+	case n.Kind == yaml.SequenceNode:
 		return "a list"
-	case yaml.AliasNode:
+	case n.Kind == yaml.AliasNode:
 		return "an alias"
 	}
 	if r := []rune(n.Value); len(r) > 60 {
