@@ -59,17 +59,20 @@ func chosenRules(r *request, in *record) ([]string, error) {
 	if list == "" {
 		return nil, nil
 	}
-	v, err := parseJSON([]byte(list))
-	if err != nil {
-		return nil, refuse("rule_ids（规则标识集合）应为文字的数组")
-	}
-	var codes []string
-	for i := range v.items {
-		code := plainText(&v.items[i])
-		if code == "" {
-			return nil, refuse("rule_ids（规则标识集合）第 %d 项应为规则标识", i+1)
+	codes := []string{list} // one without its list
+	if list[0] == '[' || list[0] == '{' {
+		v, err := parseJSON([]byte(`{"rule_ids":` + list + `}`))
+		if err != nil || v.get("rule_ids").kind != '[' {
+			return nil, refuse("rule_ids（规则标识集合）应为规则标识的数组")
 		}
-		codes = append(codes, code)
+		codes = nil
+		for i, item := range v.get("rule_ids").items {
+			code := plainText(&item)
+			if code == "" {
+				return nil, refuse("rule_ids（规则标识集合）第 %d 项应为规则标识", i+1)
+			}
+			codes = append(codes, code)
+		}
 	}
 	if codes != nil && in.text("trig_scen") != "" {
 		r.warnings = append(r.warnings, "已给触发场景 trig_scen，未使用规则标识集合 rule_ids")
