@@ -79,6 +79,18 @@ func (l *line) put(i int, text string) {
 
 func (l *line) money(name string, a money.Fen) { l.set(name, a.String()) }
 
+// hold gives a field of rows its rows, which are lines of the node of its name.
+func (l *line) hold(name string, rows []*line) {
+	b := []byte{'['}
+	for i, r := range rows {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = r.append(b)
+	}
+	l.set(name, string(append(b, ']')))
+}
+
 // append writes the output. A field that was not set is 0 if it is a number
 // and "" otherwise, as the interface asks.
 func (a *answer) append(b []byte) []byte {

@@ -23,6 +23,7 @@ import (
 	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
+	"github.com/anji-platform/anji/supervision"
 )
 
 // timeout bounds the work on one message, so that a slow database answers the
@@ -53,14 +54,15 @@ type Config struct {
 // be forgotten.
 type Server struct {
 	Config
-	spec    *Spec
-	offered map[string]operation
-	guard   *guard
-	filings *filing.Service
-	serial  func() uint64 // the serial of a reply, of ten digits
-	files   *exchange.Store
-	staff   *provider.Directory
-	large   chan struct{} // a place for every large file that is being received
+	spec        *Spec
+	offered     map[string]operation
+	guard       *guard
+	filings     *filing.Service
+	supervision *supervision.Service
+	serial      func() uint64 // the serial of a reply, of ten digits
+	files       *exchange.Store
+	staff       *provider.Directory
+	large       chan struct{} // a place for every large file that is being received
 }
 
 // A handler does one transaction: it reads the request's records, calls the
@@ -79,11 +81,16 @@ func New(c Config) *Server {
 	if err != nil {
 		panic("his: " + err.Error()) // the tables are part of the program, and tested
 	}
+	rules, err := supervision.Builtin()
+	if err != nil {
+		panic("his: " + err.Error()) // so are the rules
+	}
 	return &Server{
 		Config: c, spec: spec, offered: offered, serial: func() uint64 { return rand.Uint64N(1e10) },
-		guard:   &guard{Security: c.Security, db: c.DB, ring: keyring.New(c.Sealer), now: c.Now},
-		filings: filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
-		files:   exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
+		guard:       &guard{Security: c.Security, db: c.DB, ring: keyring.New(c.Sealer), now: c.Now},
+		filings:     filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
+		supervision: supervision.New(rules, c.Settlement, c.Sealer, c.Now),
+		files:       exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
 	}
 }
 
@@ -97,7 +104,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits)
+var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits, checks)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {

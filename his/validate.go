@@ -392,7 +392,9 @@ func (c *checker) scalar(f *Field, r *record, s string) (string, bool) {
 		switch {
 		case plain == s:
 		case f.Type == Date && strings.HasPrefix(s, plain):
-			c.warn("%s只取日期", f.at(r))
+			if !strings.HasSuffix(f.Note, timeForm) { // else the time is asked for
+				c.warn("%s只取日期", f.at(r))
+			}
 		default:
 			c.warn("%s“%s”按“%s”处理", f.at(r), s, plain)
 		}
@@ -436,6 +438,9 @@ func (d *Dictionary) flag(s string) (string, bool) {
 	}
 	return "", false
 }
+
+// timeForm ends the note of a field of type Date that is sent with a time.
+const timeForm = " HH:mm:ss"
 
 // allowed lists the first codes of the dictionary.
 func (d *Dictionary) allowed() string {

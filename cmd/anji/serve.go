@@ -20,9 +20,11 @@ func serveCommand() *cobra.Command {
 		Short: "Serve the hospital interface and the pages on a store that stays",
 		Long: `Opens the store, bringing its schema up to date, and serves the hospital
 interface (/his) and the pages until Ctrl-C; what is under way is finished
-first. The store is a SQLite file in the data folder, or the PostgreSQL database
-of --db. The data folder also holds the key that seals personal data: keep a
-copy of it apart from those of the database.`,
+first. Messages must be signed (SM2), unless --security says otherwise.
+
+The store is a SQLite file in the data folder, or the PostgreSQL database of
+--db. The data folder also holds the key that seals personal data: keep a copy
+of it apart from those of the database.`,
 		Example: `  anji serve --data /var/lib/anji
   anji serve --data /var/lib/anji --db postgres://anji@db.example/anji --listen :8080`,
 		Args: cobra.NoArgs,
@@ -65,7 +67,7 @@ copy of it apart from those of the database.`,
 	f.StringVar(&opts.db, "db", "", "postgres://… or the path of a SQLite file (default: anji.db in the folder)")
 	f.StringVar(&opts.policies, "policies", "", "folder of packages (default: those in the binary)")
 	f.StringVar(&opts.address, "address", "", "address under which users reach the server, for the pages (default: that of --listen)")
-	f.StringVar(&opts.security, "security", "none", "how providers without keys of their own (anji his keys) prove their messages: none, digest, sign or encrypt; those that are to sign and have no keys are refused")
+	f.StringVar(&opts.security, "security", string(keyring.Sign), "how providers without keys of their own (anji his keys) prove their messages: none, digest, sign or encrypt; those that are to sign and have no keys are refused")
 	_ = cmd.MarkFlagRequired("data")
 	return cmd
 }
