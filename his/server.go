@@ -21,6 +21,7 @@ import (
 	"github.com/anji-platform/anji/exchange"
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/gm"
+	"github.com/anji-platform/anji/inventory"
 	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
 )
@@ -47,13 +48,14 @@ type Config struct {
 // A Server is the http.Handler of the interface. It keeps no state.
 type Server struct {
 	Config
-	spec    *Spec
-	offered map[string]operation
-	filings *filing.Service
-	serial  func() uint64 // the serial of a reply, of ten digits
-	files   *exchange.Store
-	staff   *provider.Directory
-	large   chan struct{} // a place for every large file that is being received
+	spec      *Spec
+	offered   map[string]operation
+	filings   *filing.Service
+	inventory *inventory.Service
+	serial    func() uint64 // the serial of a reply, of ten digits
+	files     *exchange.Store
+	staff     *provider.Directory
+	large     chan struct{} // a place for every large file that is being received
 }
 
 // A handler does one transaction: it reads the request's records, calls the
@@ -74,8 +76,9 @@ func New(c Config) *Server {
 	}
 	return &Server{
 		Config: c, spec: spec, offered: offered, serial: func() uint64 { return rand.Uint64N(1e10) },
-		filings: filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
-		files:   exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
+		filings:   filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
+		inventory: inventory.New(c.Sealer, c.Now),
+		files:     exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
 	}
 }
 
@@ -89,7 +92,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits)
+var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits, inventories)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {
