@@ -21,6 +21,7 @@ import (
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/his/keyring"
+	"github.com/anji-platform/anji/inventory"
 	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/supervision"
@@ -59,6 +60,7 @@ type Server struct {
 	guard       *guard
 	filings     *filing.Service
 	supervision *supervision.Service
+	inventory   *inventory.Service
 	serial      func() uint64 // the serial of a reply, of ten digits
 	files       *exchange.Store
 	staff       *provider.Directory
@@ -91,6 +93,7 @@ func New(c Config) *Server {
 		filings:     filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
 		supervision: supervision.New(rules, c.Settlement, c.Sealer, c.Now),
 		files:       exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
+		inventory: inventory.New(c.Sealer, c.Now),
 	}
 }
 
@@ -104,7 +107,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits, checks)
+var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits, checks, inventories)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {
