@@ -1,6 +1,7 @@
 package his
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -507,11 +508,14 @@ func TestVectors(t *testing.T) {
 		}
 	}
 	if *update {
-		data, err := json.MarshalIndent(vectors, "", " ")
-		if err != nil {
+		var out bytes.Buffer
+		enc := json.NewEncoder(&out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", " ")
+		if err := enc.Encode(vectors); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, append(data, '\n'), 0o644); err != nil {
+		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -528,6 +532,9 @@ func FuzzSigned(f *testing.F) {
 	f.Add(`{"fixmedins_code":"`+cityHospital+`","infno":9001,"cainfo":"AAAA"}`, "application/x-www-form-urlencoded", "", "/fsi/callService")
 	f.Add("data=%7B%22infno%22%3A1101%7D", "application/x-www-form-urlencoded", "x", "/")
 	f.Add(sealed+"\x00", "application/json;charset=gb18030", "", "/2207A")
+	if _, raw := p.post("/his", "application/json", sealed); !strings.Contains(raw, `"infcode":0`) {
+		f.Fatal(raw)
+	}
 	before := p.counts()
 	own, err := parseJSON([]byte(sealed))
 	if err != nil {
