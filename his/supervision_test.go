@@ -297,6 +297,16 @@ func TestOtherVisits(t *testing.T) {
 	if got := hits(t, analysed(b, again("J18.9"))); got != "" {
 		t.Errorf("admitted again for what the discharge did not find: %s", got)
 	}
+	// A stay that was settled for good ended, though no 2402 said so.
+	pc := p.desk("H99010000201").signIn().patient(zhangan, "张安", "310")
+	settled := pc.admission(pc.id, pc.certno, "310", "21", "2025-05-20 09:00:00")
+	pc.ask("2301", pc.feesOn(settled, "2025-05-21", "9", item{"SVC990000001", "1", "100", "100"}))
+	pc.ask("2304", pc.stayBill(settled, "100", "2025-05-30 10:00:00", false))
+	for day, want := range map[string]string{"2025-05-29": "V002 0.00 :0.00", "2025-05-30": "", "2025-06-02": ""} {
+		if got := hits(t, analysed(a, clinic(day))); got != want {
+			t.Errorf("on %s, after a settled stay: %s, want %s", day, got, want)
+		}
+	}
 	// A stay that goes on has no end, though the message must state one.
 	going := a.admission(pa.id, pa.certno, "310", "21", "2025-06-19 09:00:00")
 	pb.outpatient(pb.id, pb.certno, "310", "11") // on the 20th

@@ -49,6 +49,14 @@ const (
 	During Phase = "during" // 事中
 )
 
+// Title is the Chinese term of the phase.
+func (p Phase) Title() string {
+	if p == Before {
+		return "事前"
+	}
+	return "事中"
+}
+
 // Request asks for an analysis of one visit of one person.
 type Request struct {
 	Phase    Phase
@@ -111,7 +119,9 @@ func (s *Service) facts(ctx context.Context, tx *db.Tx, q *Request, rules Rules)
 	case own.Cancelled:
 		return f, &Error{"visit", q.Visit.ID, "这次就诊已经撤销"}
 	case ok:
-		f.Visit.register(&own)
+		if err := s.register(ctx, tx, &f.Visit, &own); err != nil {
+			return f, err
+		}
 	}
 	known, err := s.care.Visits(ctx, tx, settlement.VisitFilter{Person: q.Person.ID, Limit: mostVisits})
 	if err != nil {
@@ -129,7 +139,9 @@ func (s *Service) facts(ctx context.Context, tx *db.Tx, q *Request, rules Rules)
 		}
 		v := stated[k.ID]
 		delete(stated, k.ID)
-		v.register(k)
+		if err := s.register(ctx, tx, &v, k); err != nil {
+			return f, err
+		}
 		if again(&v, &f.Visit, rules.longestGap()) {
 			if v.Diagnosis, err = mainDiagnosis(ctx, tx, k.ID); err != nil {
 				return f, err
@@ -143,13 +155,22 @@ func (s *Service) facts(ctx context.Context, tx *db.Tx, q *Request, rules Rules)
 	return f, nil
 }
 
-// register sets what the store knows of the visit.
-func (v *Visit) register(k *settlement.Visit) {
+// register sets what the store knows of the visit. A stay that was settled for
+// good without a word of the discharge ended on the day it was settled up to.
+func (s *Service) register(ctx context.Context, tx *db.Tx, v *Visit, k *settlement.Visit) error {
 	v.ID, v.Provider, v.Kind = k.ID, k.Provider, k.Kind
 	v.From, v.To = civil.Of(k.Begun.In(zone)), 0
-	if !k.Ended.IsZero() {
-		v.To = civil.Of(k.Ended.In(zone))
+	ended := k.Ended
+	if v.stay() && k.Closed && ended.IsZero() {
+		var err error
+		if ended, err = s.care.LastSettled(ctx, tx, k.ID); err != nil {
+			return err
+		}
 	}
+	if !ended.IsZero() {
+		v.To = civil.Of(ended.In(zone))
+	}
+	return nil
 }
 
 // mainDiagnosis is the code of the main diagnosis of the discharge or, without
@@ -324,12 +345,4 @@ func (s *Service) Respond(ctx context.Context, tx *db.Tx, q RespondRequest) erro
 	}
 	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(person), Action: "supervision.respond", Subject: q.Finding,
 		Details: map[string]any{"answer": q.Answer}})
-}
-
-// Title is the Chinese term of the phase.
-func (p Phase) Title() string {
-	if p == Before {
-		return "事前"
-	}
-	return "事中"
 }
