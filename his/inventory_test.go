@@ -86,7 +86,7 @@ func TestInventory(t *testing.T) {
 		// A count takes the place of all that moved up to its day's end.
 		{"3501", countInput("P1", "2025-06-12", "80"), "80", ""},
 		{"3501A", with(countInput("P2", "2025-06-12", "5.25"), "manu_lotnum", "L2"), "85.25", ""},
-		{"3505", saleInput("X2", "M2", "", "2025-06-12 23:00:00", "7"), "85.25", ""},
+		{"3505", saleInput("X2", "M2", "", "2025-06-12 23:59:59", "7"), "85.25", ""},
 		{"3505", saleInput("X3", "M3", "", "2025-06-13 00:00:00", "5.25"), "80", ""},
 		{"3502", changeInput("B101", "101", "2025-06-14 08:00:00", "1"), "81", ""},
 		{"3502", changeInput("B102", "102", "2025-06-14 08:00:00", "2"), "79", ""},
@@ -352,6 +352,9 @@ func TestCompare(t *testing.T) {
 	d.ask("3506", with(saleReturnInput("X3", "", next, "2.5"), "med_list_codg", b))
 	compare("brought back", 20250620, 20250620)
 	compare("the day of the return", 20250621, 20250621)
+	d.ask("3507", voidInput("XT4", "4"))
+	compare("a return deleted", 20250620, 20250620, a+" 甲类药品0.5克：医保结算 0，医保销售 2，销售多 2")
+	d.ask("3506", saleReturnInput("XT4", "X4", next, "2"))
 
 	// A fee taken back later counts on the day of the fee.
 	stay := d.admission(psn, liji, "310", "21", "2025-06-21 08:00:00")
