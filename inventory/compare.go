@@ -62,8 +62,9 @@ func Compare(ctx context.Context, tx *db.Tx, provider string, p Period) ([]Diffe
 	if err != nil {
 		return nil, err
 	}
-	// What was charged in the period was settled no earlier; times of
-	// settlements name their zones, so the day before is in.
+	// A reversed settlement has no fees any more: they are unsettled again. What
+	// was charged in the period was settled no earlier; times of settlements
+	// name their zones, so the day before is in.
 	err = tx.Each(ctx, func(rows *db.Rows) error {
 		var d Difference
 		var goods bool
@@ -80,7 +81,6 @@ func Compare(ctx context.Context, tx *db.Tx, provider string, p Period) ([]Diffe
 			CASE WHEN EXISTS (SELECT 1 FROM item i WHERE i.code = f.item AND i.kind IN ('drug', 'consumable')) THEN 1 ELSE 0 END
 		FROM settlement s JOIN fee f ON f.visit = s.visit AND f.settlement = s.id LEFT JOIN fee o ON o.visit = f.visit AND o.serial = f.original AND f.original <> ''
 		WHERE s.provider = ? AND s.at >= ? AND COALESCE(o.day, f.day) >= ? AND COALESCE(o.day, f.day) <= ?
-			AND NOT EXISTS (SELECT 1 FROM settlement r WHERE r.reverses = s.id AND r.reverses <> '')
 		GROUP BY f.item`, provider, p.From.AddDays(-1).String(), int(p.From), int(p.To))
 	if err != nil {
 		return nil, err

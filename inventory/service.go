@@ -261,7 +261,7 @@ func (m *Movement) unused(ctx context.Context, tx *db.Tx, original int64) error 
 	first, last := m.Kind.family()
 	var kind Kind
 	var recorded string
-	err := tx.QueryRow(ctx, `SELECT kind, recorded FROM inventory_movement WHERE provider = ? AND kind >= ? AND kind <= ? AND number = ? AND voided = '' AND id <> ?
+	err := tx.QueryRow(ctx, `SELECT kind, recorded FROM inventory_movement WHERE provider = ? AND kind IN (?, ?) AND number = ? AND voided = '' AND id <> ?
 		ORDER BY kind LIMIT 1`, m.Provider, first, last, m.Number, original).Scan(&kind, &recorded)
 	if db.IsNotFound(err) {
 		return nil
@@ -350,15 +350,12 @@ func (s *Service) Void(ctx context.Context, tx *db.Tx, q VoidRequest) (*Result, 
 		return nil, err
 	}
 	first, last := q.Kind.family()
-	found, err := s.read(ctx, tx, `m.provider = ? AND m.kind >= ? AND m.kind <= ? AND m.number = ? ORDER BY m.voided, m.kind DESC LIMIT 1`, q.Provider, first, last, q.Number)
+	found, err := s.read(ctx, tx, `m.provider = ? AND m.kind IN (?, ?) AND m.number = ? AND m.voided = '' ORDER BY m.kind DESC LIMIT 1`, q.Provider, first, last, q.Number)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case len(found) == 0:
-		return nil, &Error{"number", q.Number, "本机构没有这个流水号的" + first.Title() + "记录"}
-	case found[0].Voided != Act{}:
-		return nil, &Error{"number", q.Number, "这个流水号的" + found[0].Kind.Title() + "记录已于 " + clock(found[0].Voided.At) + " 删除"}
+	if len(found) == 0 {
+		return nil, gone(ctx, tx, q)
 	}
 	m := found[0]
 	var number string
@@ -378,4 +375,20 @@ func (s *Service) Void(ctx context.Context, tx *db.Tx, q VoidRequest) (*Result, 
 	}
 	stock, err := Stock(ctx, tx, m.Provider, m.ProviderItem, endOf(dayOf(m.Voided.At)))
 	return &Result{Movement: m, Stock: stock}, err
+}
+
+// gone says why there is nothing to void.
+func gone(ctx context.Context, tx *db.Tx, q VoidRequest) error {
+	first, last := q.Kind.family()
+	var kind Kind
+	var at string
+	err := tx.QueryRow(ctx, `SELECT kind, voided FROM inventory_movement WHERE provider = ? AND number = ? AND kind IN (?, ?) AND voided <> '' ORDER BY voided DESC, id DESC LIMIT 1`,
+		q.Provider, q.Number, first, last).Scan(&kind, &at)
+	if db.IsNotFound(err) {
+		return &Error{"number", q.Number, "本机构没有这个流水号的" + first.Title() + "记录"}
+	}
+	if err != nil {
+		return err
+	}
+	return &Error{"number", q.Number, "这个流水号的" + kind.Title() + "记录已于 " + at + " 删除"}
 }

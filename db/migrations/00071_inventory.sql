@@ -39,7 +39,8 @@ CREATE TABLE inventory_movement (
     voided_by     TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX inventory_number ON inventory_movement (provider, kind, number) WHERE voided = '';
-CREATE INDEX inventory_stock ON inventory_movement (provider, provider_item, at, kind, quantity) WHERE voided = '';
+CREATE INDEX inventory_voided ON inventory_movement (provider, number) WHERE voided <> '';
+CREATE INDEX inventory_stock ON inventory_movement (provider, provider_item, at, kind, voided, quantity);
 CREATE INDEX inventory_count ON inventory_movement (provider, provider_item, at) WHERE kind = 1 AND voided = '';
 CREATE INDEX inventory_kind ON inventory_movement (provider, kind, at) WHERE voided = '';
 CREATE INDEX inventory_original ON inventory_movement (original) WHERE original <> 0 AND voided = '';
