@@ -574,6 +574,46 @@ func FuzzSigned(f *testing.F) {
 	})
 }
 
+// FuzzProved: whatever a provider encrypts and signs, nothing panics, the reply
+// is proved, and what is refused leaves nothing.
+func FuzzProved(f *testing.F) {
+	p := newPlatform(f)
+	keys, _ := p.issue(keyring.IssueRequest{Mode: keyring.Encrypt})
+	signing := *keys
+	signing.Cipher = nil
+	p.desk(cityHospital)
+	f.Add("9001", signInput)
+	f.Add("2204", `{"feedetail":[{"cnt":1e2,"fee_ocur_time":"2025/6/1"}]}`)
+	f.Add("9101", `{"fsUploadIn":{"in":[1,2,-3],"filename":"a","fixmedins_code":"H99010000101"}}`)
+	f.Add("9101", `{"fsUploadIn":{"in":"AQI`)
+	f.Add("1101", `{"data":[{"CERTNO":1,"certno":2}],"DATA":{}}`)
+	f.Fuzz(func(t *testing.T, number, input string) {
+		p.t = t
+		text, err := gm.EncryptCBC(keys.Cipher, []byte(input))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := map[string]any{}
+		if err := json.Unmarshal([]byte(p.desk(cityHospital).message("9001", "{}")), &plain); err != nil {
+			t.Fatal(err)
+		}
+		plain["infno"], plain["input"], plain["enc_type"] = number, base64.StdEncoding.EncodeToString(text), "SM4"
+		message, err := json.Marshal(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := p.counts()
+		reply := p.server.answer(t.Context(), []byte(seal(t, &signing, string(message))), "", &stamp{received: p.now})
+		opened, err := keys.Open(reply)
+		if err != nil || strings.Contains(string(reply), "系统暂时无法处理") {
+			t.Fatalf("%s: %v", reply, err)
+		}
+		if fmt.Sprint(opened["infcode"]) != "0" && p.counts() != before {
+			t.Errorf("%s: before %+v, after %+v", reply, before, p.counts())
+		}
+	})
+}
+
 var errStore = errors.New("the disk is full")
 
 // Keys that are being made leave nothing when a write fails.
