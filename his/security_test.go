@@ -521,6 +521,37 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// The examples of the documentation are the vectors.
+func TestDocumentedVectors(t *testing.T) {
+	page, err := os.ReadFile("../docs/his-security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []vector
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, v := range vectors {
+		if !strings.Contains(string(page), "### "+v.Name+"\n") {
+			continue
+		}
+		shown++
+		for _, part := range []string{v.Secret, v.PrivateKey, v.CipherKey, v.Input, v.Text, v.TextSM3, v.CAInfo} {
+			if !strings.Contains(string(page), part) {
+				t.Errorf("%s: the page has no %s", v.Name, part)
+			}
+		}
+	}
+	if shown != 3 {
+		t.Errorf("%d examples", shown)
+	}
+}
+
 // FuzzSigned: whatever is changed of a proved message, nothing panics, the
 // status is never that of a fault of ours, and what is not proved does nothing.
 func FuzzSigned(f *testing.F) {
