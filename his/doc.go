@@ -4,10 +4,12 @@
 //
 // # What this room does
 //
-// It reads a message (JSON over HTTP POST to /his or /his/{infno}), checks
-// every field by the tables in spec/, turns the interface's names and codes
-// into Anji's terms once, lets the domain rooms decide, and spells their answer
-// back once. Names such as medfee_sumamt stand here and nowhere else.
+// It reads a message (JSON over HTTP POST to /his or /his/{infno}, and the other
+// forms that clients send, transport.go), proves who sent it (security.go,
+// gateway.go; docs/his-security.md), checks every field by the tables in spec/,
+// turns the interface's names and codes into Anji's terms once, lets the domain
+// rooms decide, and spells their answer back once. Names such as medfee_sumamt
+// stand here and nowhere else.
 //
 //	spec/transactions.tsv  the transactions: number and name
 //	spec/fields.tsv        every node and field: type, length, dictionary, required
@@ -20,11 +22,15 @@
 //
 // # What it promises
 //
-//   - Strict in JSON, liberal in form. Repeated names, invalid UTF-8, trailing
-//     data, more than 32 levels or 4 MiB (without an uploaded file) are refused. Numbers as texts, texts as
-//     numbers, the word null, codes with a missing or extra leading zero, one
-//     row without its list, unknown fields, and any msgid of 1 to 64
-//     characters are accepted; where a value was changed, warn_msg says so.
+//   - Strict in JSON and in money, liberal in form. Repeated names, invalid
+//     UTF-8, trailing data, more than 32 levels or 4 MiB (without an uploaded
+//     file) are refused, and so is every number or date that could be read in
+//     two ways. Numbers as texts, texts as numbers, the word null, codes with a
+//     missing or extra leading zero, one row without its list, names in another
+//     case, dates in any clear form, and any msgid of 1 to 64 characters are
+//     accepted; where a value was changed or not taken, warn_msg says so.
+//   - What a provider with keys did not prove does nothing (clients_test.go and
+//     security_test.go show what comes and what is made of it).
 //   - A refusal names every wrong field that fits into err_msg, with its row,
 //     its value and what is allowed.
 //   - A message is done once. The first good reply to (fixmedins_code, msgid)
@@ -46,7 +52,8 @@
 //
 // It decides no benefit and computes no amount: money comes from settlement
 // and is only copied. It holds no state between messages but what is in the
-// database. It logs no names, IDs, diagnoses or message contents: only
-// transaction number, provider and reference number. An Observer sees whole
-// messages, so only the sandbox of made-up data has one.
+// database, and what may be forgotten: keys that were read within seconds, and
+// nonces that were seen. It logs no names, IDs, diagnoses or message contents:
+// only transaction number, provider and reference number.
+// An Observer sees whole messages, so only the sandbox of made-up data has one.
 package his

@@ -141,13 +141,27 @@ func (l *line) appendFields(b []byte) []byte {
 		switch text := l.texts[i]; {
 		case f.Type == Number && text == "":
 			b = append(b, '0')
-		case f.Type == Number || text != "" && (f.Type == Object || f.Type == Rows):
+		case f.Type == Number:
+			b = appendNumber(b, text)
+		case text != "" && (f.Type == Object || f.Type == Rows):
 			b = append(b, text...)
 		default:
 			b = appendString(b, text)
 		}
 	}
 	return b
+}
+
+// appendNumber writes a number as JSON does: serial numbers lose the zeros that
+// a client wrote before them.
+func appendNumber(b []byte, s string) []byte {
+	if s[0] == '-' {
+		b, s = append(b, '-'), s[1:]
+	}
+	for len(s) > 1 && s[0] == '0' && s[1] != '.' {
+		s = s[1:]
+	}
+	return append(b, s...)
 }
 
 // stamp is what a reply says about itself.

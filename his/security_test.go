@@ -521,6 +521,37 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// The examples of the documentation are the vectors.
+func TestDocumentedVectors(t *testing.T) {
+	page, err := os.ReadFile("../docs/his-security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []vector
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, v := range vectors {
+		if !strings.Contains(string(page), "### "+v.Name+"\n") {
+			continue
+		}
+		shown++
+		for _, part := range []string{v.Secret, v.PrivateKey, v.CipherKey, v.Input, v.Text, v.TextSM3, v.CAInfo} {
+			if !strings.Contains(string(page), part) {
+				t.Errorf("%s: the page has no %s", v.Name, part)
+			}
+		}
+	}
+	if shown != 3 {
+		t.Errorf("%d examples", shown)
+	}
+}
+
 // FuzzSigned: whatever is changed of a proved message, nothing panics, the
 // status is never that of a fault of ours, and what is not proved does nothing.
 func FuzzSigned(f *testing.F) {
@@ -570,6 +601,46 @@ func FuzzSigned(f *testing.F) {
 		}
 		if after := p.counts(); after != before {
 			t.Errorf("before %+v, after %+v", before, after)
+		}
+	})
+}
+
+// FuzzProved: whatever a provider encrypts and signs, nothing panics, the reply
+// is proved, and what is refused leaves nothing.
+func FuzzProved(f *testing.F) {
+	p := newPlatform(f)
+	keys, _ := p.issue(keyring.IssueRequest{Mode: keyring.Encrypt})
+	signing := *keys
+	signing.Cipher = nil
+	p.desk(cityHospital)
+	f.Add("9001", signInput)
+	f.Add("2204", `{"feedetail":[{"cnt":1e2,"fee_ocur_time":"2025/6/1"}]}`)
+	f.Add("9101", `{"fsUploadIn":{"in":[1,2,-3],"filename":"a","fixmedins_code":"H99010000101"}}`)
+	f.Add("9101", `{"fsUploadIn":{"in":"AQI`)
+	f.Add("1101", `{"data":[{"CERTNO":1,"certno":2}],"DATA":{}}`)
+	f.Fuzz(func(t *testing.T, number, input string) {
+		p.t = t
+		text, err := gm.EncryptCBC(keys.Cipher, []byte(input))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := map[string]any{}
+		if err := json.Unmarshal([]byte(p.desk(cityHospital).message("9001", "{}")), &plain); err != nil {
+			t.Fatal(err)
+		}
+		plain["infno"], plain["input"], plain["enc_type"] = number, base64.StdEncoding.EncodeToString(text), "SM4"
+		message, err := json.Marshal(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := p.counts()
+		reply := p.server.answer(t.Context(), []byte(seal(t, &signing, string(message))), "", &stamp{received: p.now})
+		opened, err := keys.Open(reply)
+		if err != nil || strings.Contains(string(reply), "系统暂时无法处理") {
+			t.Fatalf("%s: %v", reply, err)
+		}
+		if fmt.Sprint(opened["infcode"]) != "0" && p.counts() != before {
+			t.Errorf("%s: before %+v, after %+v", reply, before, p.counts())
 		}
 	})
 }

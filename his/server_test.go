@@ -29,7 +29,7 @@ func TestTransport(t *testing.T) {
 		{"plain text", "/his", "text/plain", d.message("9001", sign), 200, "0", ""},
 		{"plain text with charset", "/his/9001", `text/plain; charset="utf-8"`, d.message("9001", sign), 200, "0", ""},
 		{"no content type", "/his", "", d.message("9001", sign), 200, "0", ""},
-		{"UTF-8 said to be GBK", "/his", "application/json; charset=GBK", d.message("9001", sign), 200, "-1", "不是合法的 GBK 编码"},
+		{"UTF-8 said to be GBK", "/his", "application/json; charset=GBK", d.message("9001", sign), 200, "-1", "报文不是 GBK 编码"},
 		{"a form of fields", "/his", "application/x-www-form-urlencoded", "infno=9001", 200, "-1", "表单中有 0 个字段是 JSON 报文"},
 		{"XML", "/his", "text/xml", "<x/>", 415, "-1", "Content-Type“text/xml”"},
 		{"Big5", "/his", "text/plain;charset=Big5", "{}", 415, "-1", "编码“big5”：应为 UTF-8 或 GBK"},

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
@@ -63,8 +64,7 @@ func plainBody(req *http.Request) (io.Reader, error) {
 		if form {
 			return nil, refuse("表单的编码“%s”：应为 UTF-8", c)
 		}
-		// GB 18030 has all that GBK and GB 2312 have.
-		return &strictly{from: simplifiedchinese.GB18030.NewDecoder().Reader(body)}, nil
+		return fromGBK(body), nil
 	default:
 		return nil, refuse("Content-Type 的编码“%s”：应为 UTF-8 或 GBK", clip(printable(c), 20))
 	}
@@ -93,19 +93,52 @@ func (u *unzipper) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// strictly refuses a text with characters that could not be decoded.
+// fromGBK reads GBK as UTF-8. It refuses what is not GBK, and what is UTF-8:
+// that could be read as other characters of GBK, and so as another name.
+func fromGBK(body io.Reader) io.Reader {
+	w := &utf8Watch{from: body}
+	// GB 18030 has all that GBK and GB 2312 have.
+	return &strictly{from: simplifiedchinese.GB18030.NewDecoder().Reader(w), raw: w}
+}
+
 type strictly struct {
 	from io.Reader
+	raw  *utf8Watch
 	tail []byte // the last bytes of what was read, in which a character may begin
 }
 
 func (s *strictly) Read(p []byte) (int, error) {
 	n, err := s.from.Read(p)
 	seen := append(s.tail, p[:n]...)
-	if bytes.ContainsRune(seen, '\uFFFD') {
-		return 0, refuse("报文不是合法的 GBK 编码；编码应与 Content-Type 一致")
+	if bytes.ContainsRune(seen, '\uFFFD') || err == io.EOF && s.raw.wide && !s.raw.other {
+		return 0, refuse("报文不是 GBK 编码，与 Content-Type 不一致；请改为 UTF-8")
 	}
-	s.tail = append(s.tail[:0:0], seen[max(0, len(seen)-2):]...)
+	s.tail = bytes.Clone(seen[max(0, len(seen)-2):])
+	return n, err
+}
+
+// utf8Watch sees whether what passes is UTF-8.
+type utf8Watch struct {
+	from  io.Reader
+	rest  []byte // of a character that is not whole yet
+	wide  bool   // there were characters beyond ASCII
+	other bool   // it is not UTF-8
+}
+
+func (w *utf8Watch) Read(p []byte) (int, error) {
+	n, err := w.from.Read(p)
+	if w.other {
+		return n, err
+	}
+	b := append(w.rest, p[:n]...)
+	for utf8.FullRune(b) {
+		r, size := utf8.DecodeRune(b)
+		w.other = w.other || r == utf8.RuneError && size == 1
+		w.wide = w.wide || size > 1
+		b = b[size:]
+	}
+	w.rest = bytes.Clone(b)
+	w.other = w.other || err == io.EOF && len(b) > 0
 	return n, err
 }
 

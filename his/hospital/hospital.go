@@ -49,11 +49,14 @@ type Settled struct {
 	InScope, Account, Cash      money.Fen
 }
 
+// zone is China's time, the only one of the interface.
+var zone = time.FixedZone("CST", 8*60*60)
+
 func (h *Hospital) now() time.Time {
 	if h.Now != nil {
-		return h.Now()
+		return h.Now().In(zone)
 	}
-	return time.Now()
+	return time.Now().In(zone)
 }
 
 // Call sends one transaction and returns its output. The error holds err_msg.
