@@ -191,7 +191,7 @@ func TestInventoryRefused(t *testing.T) {
 		{"a negative price", "3502", with(changeInput("B2", "101", when, "1"), "pric", "-1"), "invinfo.pric（单价）：单价不能为负"},
 		{"a negative price of a sale", "3505", with(sale, "finl_trns_pric", "-0.5"), "selinfo.finl_trns_pric（最终成交单价）：单价不能为负"},
 		{"an unknown reason", "3502", changeInput("B2", "112", when, "1"), "invinfo.inv_chg_type（库存变更类型）“112”"},
-		{"no time", "3503", purchaseInput("C2", "2025-06-10", "1"), "purc_retn_stoin_time（采购/退货入库时间）“2025-06-10”：应为时间"},
+		{"no time", "3503", purchaseInput("C2", "昨天", "1"), "purc_retn_stoin_time（采购/退货入库时间）“昨天”：应为"},
 		{"tomorrow", "3502", changeInput("B2", "101", "2025-06-21 00:00:00", "1"), "invinfo.inv_chg_time（库存变更时间）“2025-06-21”：晚于今天 2025-06-20"},
 		{"a count tomorrow", "3501", countInput("P2", "2025-06-21", "1"), "invinfo.invdate（盘存日期）“2025-06-21”：晚于今天"},
 		{"expired when it was made", "3503", with(purchaseInput("C2", when, "1"), "expy_end", "2024-12-31"), "purcinfo.expy_end（有效期止）“2024-12-31”：早于生产日期 2025-01-01"},
