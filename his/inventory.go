@@ -78,15 +78,22 @@ func (s *Server) movement(ctx context.Context, tx *db.Tx, r *request, in *record
 		Person: in.optional("psn_no"), VisitNumber: in.optional("mdtrt_sn"), Settlement: in.optional("setl_id"),
 		Details: movementDetails(in),
 	}
-	if price := in.optional("pric") + in.optional("finl_trns_pric"); price != "" {
-		m.Price = scaled(price, 6)
+	for _, name := range []string{"pric", "finl_trns_pric"} {
+		if price := in.optional(name); price == "" {
+			continue
+		} else if m.Price = scaled(price, 6); m.Price < 0 {
+			return m, refuse("%s“%s”：单价不能为负", in.field(name), price)
+		}
 	}
-	for field, to := range map[string]*bool{"rx_flag": &m.Prescription, "trdn_flag": &m.Opened, "prod_geay_flag": &m.Gift, "rx_circ_flag": &m.Details.External} {
-		if in.optional(field) == "" {
+	for _, flag := range []struct {
+		name string
+		to   *bool
+	}{{"rx_flag", &m.Prescription}, {"trdn_flag", &m.Opened}, {"prod_geay_flag", &m.Gift}, {"rx_circ_flag", &m.Details.External}} {
+		if in.optional(flag.name) == "" {
 			continue
 		}
 		var err error
-		if *to, err = yes(in, field, false); err != nil {
+		if *flag.to, err = yes(in, flag.name, false); err != nil {
 			return m, err
 		}
 	}
@@ -127,13 +134,13 @@ func movementDetails(in *record) inventory.Details {
 	}
 }
 
-// voided are 进销存数据类型 (inv_data_type): returns go with what they take back.
-var voided = map[string]inventory.Kind{"1": inventory.Count, "2": inventory.Change, "3": inventory.Purchase, "4": inventory.Sale}
+// dataTypes are 进销存数据类型 (inv_data_type): returns go with what they take back.
+var dataTypes = map[string]inventory.Kind{"1": inventory.Count, "2": inventory.Change, "3": inventory.Purchase, "4": inventory.Sale}
 
 // voidMovement is 3507: what was uploaded wrongly counts no more (信息删除).
 func (s *Server) voidMovement(ctx context.Context, tx *db.Tx, r *request, _ *answer) error {
 	in := r.one("data")
-	kind, ok := voided[in.text("inv_data_type")]
+	kind, ok := dataTypes[in.text("inv_data_type")]
 	if !ok {
 		return refuse("%s“%s”：应为 1 盘存、2 库存变更、3 采购（含退货）、4 销售（含退货）", in.field("inv_data_type"), clip(in.text("inv_data_type"), 10))
 	}
@@ -156,8 +163,8 @@ func (r *record) field(name string) string { return r.node.Fields[r.node.byName[
 var inventoryFields = map[string][]string{
 	"number": {"fixmedins_bchno"}, "original": {"fixmedins_bchno", "medins_prod_purc_no", "medins_prod_sel_no"},
 	"time":     {"invdate", "inv_chg_time", "purc_retn_stoin_time", "sel_retn_time"},
-	"quantity": {"inv_cnt", "cnt", "purc_retn_cnt", "sel_retn_cnt"}, "price": {"pric", "finl_trns_pric"},
-	"lot": {"manu_lotnum"}, "expires": {"expy_end"}, "trace": {"drugtracinfo"},
+	"quantity": {"inv_cnt", "cnt", "purc_retn_cnt", "sel_retn_cnt"},
+	"lot":      {"manu_lotnum"}, "expires": {"expy_end"}, "trace": {"drugtracinfo"},
 	"person": {"psn_no"}, "visit": {"mdtrt_sn"}, "settlement": {"setl_id"},
 }
 

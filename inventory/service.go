@@ -114,8 +114,8 @@ func (m *Movement) sound() error {
 		return &Error{"quantity", m.Quantity.String(), want + "；是入是出由业务类型决定"}
 	case m.Quantity > MaxQuantity:
 		return &Error{"quantity", m.Quantity.String(), "不能超过 " + MaxQuantity.String()}
-	case m.Price < 0 && m.Price != NoPrice:
-		return &Error{"price", "", "单价不能为负"}
+	case m.Price < NoPrice:
+		return fmt.Errorf("inventory: price %d", m.Price)
 	case dayOf(m.At) > today:
 		return &Error{"time", dayOf(m.At).String(), "晚于今天 " + today.String()}
 	case m.Made != 0 && m.Expires != 0 && m.Expires < m.Made:
