@@ -132,6 +132,9 @@ func (s *Server) makeFile(ctx context.Context, tx *db.Tx, r *request, list catal
 		return f, err
 	}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		if err := tx.Lock(ctx, "exchange "+name); err != nil {
+			return err
+		}
 		var ok bool
 		// Another may have made it meanwhile.
 		if f, ok, err = s.files.Named(ctx, tx, exchange.Everyone, name+".zip", r.today().AddDays(1)); err != nil || ok {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -447,7 +448,9 @@ func (v *vector) keys(t *testing.T) *hospital.Keys {
 	return k
 }
 
-// TestVectors checks both sides by the same examples. -update makes them anew.
+var remake = flag.Bool("remake", false, "make the vectors of signed messages anew")
+
+// TestVectors checks both sides by the same examples. -remake makes them anew; then copy them into docs/his-security.md.
 func TestVectors(t *testing.T) {
 	const file = "testdata/vectors.json"
 	data, err := os.ReadFile(file)
@@ -461,7 +464,7 @@ func TestVectors(t *testing.T) {
 	for i := range vectors {
 		v := &vectors[i]
 		keys := v.keys(t)
-		if *update {
+		if *remake {
 			v.Sent = seal(t, keys, v.Message)
 		}
 		m, err := parseJSON([]byte(v.Sent))
@@ -489,7 +492,7 @@ func TestVectors(t *testing.T) {
 			}
 			want.Input = string(plain)
 		}
-		if *update {
+		if *remake {
 			*v = want
 		} else if *v != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", v.Name, want, *v)
@@ -507,7 +510,7 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: the hospital signs %s, want %s", v.Name, got, v.Text)
 		}
 	}
-	if *update {
+	if *remake {
 		var out bytes.Buffer
 		enc := json.NewEncoder(&out)
 		enc.SetEscapeHTML(false)
