@@ -36,6 +36,8 @@ type session interface {
 	query(ctx context.Context, query string, args []any, scan func(*Rows) error) error
 	// later is query, perhaps only when flush is called.
 	later(ctx context.Context, query string, args []any, scan func(*Rows) error) error
+	// hold makes transactions that hold the same come one after the other.
+	hold(ctx context.Context, what string) error
 	flush(ctx context.Context) error
 }
 
@@ -67,11 +69,11 @@ func (d *DB) Close() error { return d.engine.close() }
 // if f or the commit fails or f panics, none. When Update returns without an
 // error they are on disk.
 //
-// On SQLite one transaction writes at a time, so that f sees all that was
-// written before. On PostgreSQL each statement sees what was committed before
-// it, and f must lock what it decides upon (see Lock). f may be run again when
-// the database asks for it; it must not change anything outside but by
-// overwriting.
+// On SQLite one transaction runs at a time, unless the context says that f may
+// run beside others (see Concurrent), so that f sees all that was written
+// before. On PostgreSQL each statement sees what was committed before it, and f
+// must lock what it decides upon (see Lock). f may be run again when the
+// database asks for it; it must not change anything outside but by overwriting.
 func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
 	return d.engine.update(ctx, f)
 }
@@ -88,9 +90,10 @@ type Tx struct {
 	session
 	// fail, in tests, makes a write fail to show that nothing of the
 	// transaction stays.
-	fail func(query string) error
-	kept map[any]any
-	sent int // how often what waited was sent
+	fail   func(query string) error
+	server bool // the database knows locks of rows
+	kept   map[any]any
+	sent   int // how often what waited was sent
 }
 
 // Keep holds a value for as long as the transaction lasts, under a key of a
@@ -107,7 +110,8 @@ func (t *Tx) Kept(key any) any { return t.kept[key] }
 
 func newTx(ctx context.Context, s session) *Tx {
 	fail, _ := ctx.Value(failKey{}).(func(string) error)
-	return &Tx{session: s, fail: fail}
+	_, server := s.(*postgresSession)
+	return &Tx{session: s, fail: fail, server: server}
 }
 
 type failKey struct{}
@@ -127,8 +131,8 @@ func (t *Tx) mayFail(query string) error {
 }
 
 // Statements that read what the transaction will decide upon end in one of
-// these, and so hold it until the end. SQLite, where one transaction writes at
-// a time, has no need of them and never sees them.
+// these, and so hold it until the end. SQLite never sees them: there the
+// values of the statement stand for the rows.
 const (
 	ForUpdate      = " FOR UPDATE"
 	ForNoKeyUpdate = " FOR NO KEY UPDATE" // the row's key stays, so that others may refer to it
@@ -178,13 +182,28 @@ func (t *Tx) InsertOr(ctx context.Context, into string, rows [][]any, onConflict
 // Each calls scan for every row of a query. scan runs no other statement.
 func (t *Tx) Each(ctx context.Context, scan func(*Rows) error, query string, args ...any) error {
 	t.sent++
-	return t.query(ctx, query, plain(args), scan)
+	return t.read(ctx, t.query, query, plain(args), scan)
+}
+
+// read runs a statement that reads by way of query or later, and holds what it
+// reads if it ends so.
+func (t *Tx) read(ctx context.Context, by func(context.Context, string, []any, func(*Rows) error) error, query string, args []any, scan func(*Rows) error) error {
+	if t.server {
+		return by(ctx, query, args, scan)
+	}
+	query, lock := unlocked(query)
+	if lock {
+		if err := t.hold(ctx, fmt.Sprint(args...)); err != nil {
+			return err
+		}
+	}
+	return by(ctx, query, args, scan)
 }
 
 // Later is Each that may wait until Flush, so that several reads travel to the
 // database together. Their scans run in order.
 func (t *Tx) Later(ctx context.Context, scan func(*Rows) error, query string, args ...any) error {
-	return t.later(ctx, query, plain(args), scan)
+	return t.read(ctx, t.later, query, plain(args), scan)
 }
 
 // Flush waits until all that Later and Exec began is done.
@@ -210,7 +229,7 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
 	return &Row{func(to []any) error {
 		found := false
 		t.sent++
-		err := t.query(ctx, query, plain(args), func(r *Rows) error {
+		err := t.read(ctx, t.query, query, plain(args), func(r *Rows) error {
 			if found {
 				return nil
 			}
@@ -258,27 +277,20 @@ func (t *Tx) Remember(ctx context.Context, scope, key string, digest, reply []by
 	return t.Exec(ctx, `INSERT INTO reply (scope, key, digest, body) VALUES (?, ?, ?, ?)`, scope, key, digest, reply)
 }
 
-// Lock takes the named lock until the transaction ends, so that two
-// transactions that decide upon the same thing do so one after the other. On
-// SQLite, where one transaction writes at a time, there is nothing to take.
-// Where several locks are needed, all take them in the same order.
-func (t *Tx) Lock(ctx context.Context, name string) error {
-	if l, ok := t.session.(interface {
-		lock(context.Context, string) error
-	}); ok {
-		return l.lock(ctx, name)
-	}
-	return nil
-}
+// Lock holds what is named until the transaction ends, so that two transactions
+// that decide upon the same thing do so one after the other. Where several are
+// held, all take them in the same order.
+func (t *Tx) Lock(ctx context.Context, name string) error { return t.hold(ctx, name) }
 
 // LockRows holds the rows that a query reads until the transaction ends; the
-// query ends in ForUpdate or ForNoKeyUpdate. Like Exec it may wait to be sent,
-// but what is read after it is read under the lock. On SQLite it does nothing.
+// query ends in ForUpdate or ForNoKeyUpdate, and its values name the rows. Like
+// Exec it may wait to be sent, but what is read after it is read under the
+// lock.
 func (t *Tx) LockRows(ctx context.Context, query string, args ...any) error {
-	if _, ok := t.session.(*sqliteSession); ok {
-		return nil
+	if t.server {
+		return t.later(ctx, query, plain(args), func(*Rows) error { return nil })
 	}
-	return t.later(ctx, query, plain(args), func(*Rows) error { return nil })
+	return t.hold(ctx, fmt.Sprint(plain(args)...))
 }
 
 // errPanic carries a panic of a transaction's function to the goroutine that

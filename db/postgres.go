@@ -263,10 +263,10 @@ func (s *postgresSession) later(_ context.Context, query string, args []any, sca
 	return nil
 }
 
-// lock takes an advisory lock of the transaction.
-func (s *postgresSession) lock(_ context.Context, name string) error {
+// hold takes an advisory lock of the transaction.
+func (s *postgresSession) hold(_ context.Context, what string) error {
 	h := fnv.New64a()
-	h.Write([]byte(name))
+	h.Write([]byte(what))
 	s.queue(operation{query: "SELECT pg_advisory_xact_lock($1)", args: []any{int64(h.Sum64())}})
 	return nil
 }

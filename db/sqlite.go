@@ -44,11 +44,15 @@ var pragmas = []string{
 	"PRAGMA wal_autocheckpoint = 0", // see keepShort
 }
 
-// sqliteEngine is a SQLite file. One goroutine owns the one connection that
-// writes; Update hands it functions, and it commits those that wait together
-// as one transaction, each in a savepoint of its own.
+// sqliteEngine is a SQLite file. One goroutine, the writer, owns the one
+// connection that writes, and commits what waits together as one transaction.
+// Update hands it functions, which it runs one after the other, each in a
+// savepoint of its own. Those that hold what they decide upon (see Concurrent)
+// run beside it instead, and hand it what they read and, in the end, what they
+// write: see visitor.
 type sqliteEngine struct {
 	jobs    chan *job
+	desk    desk
 	stop    chan struct{} // closed to end the writer
 	stopped chan struct{} // closed when it has ended
 	once    sync.Once
@@ -61,14 +65,25 @@ type sqliteEngine struct {
 	moved chan struct{} // closed when the mover has ended
 	grown chan struct{} // told after every commit
 	long  atomic.Bool   // the log is long, and the writer should let it begin anew
+
+	visitors atomic.Int32 // under way
+	linger   *time.Timer
+
+	version int64 // of the file, as other processes change it
 }
 
-// A job is one Update.
+// A job is what the writer is asked to do: to run a function or, of a visitor,
+// to read, or to write and be done.
 type job struct {
-	ctx  context.Context
-	f    func(*Tx) error
-	done chan error
+	ctx    context.Context
+	f      func(*Tx) error
+	visit  *visitor
+	writes bool
+	done   chan error
 }
+
+// reads reports whether the job only reads for a visitor that goes on.
+func (j *job) reads() bool { return j.visit != nil && !j.writes }
 
 func openSQLite(ctx context.Context, path string) (engine, error) {
 	if err := migrateSQLite(ctx, path); err != nil {
@@ -93,7 +108,7 @@ func openSQLite(ctx context.Context, path string) (engine, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), conn.Close(), read.Close())
 	}
 	e := &sqliteEngine{jobs: make(chan *job, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{}), read: read, conn: conn,
-		mover: mover, moved: make(chan struct{}), grown: make(chan struct{}, 1)}
+		linger: time.NewTimer(time.Hour), mover: mover, moved: make(chan struct{}), grown: make(chan struct{}, 1)}
 	go e.run()
 	go e.keepShort()
 	return e, nil
@@ -165,29 +180,43 @@ func (e *sqliteEngine) close() error {
 var errClosed = errors.New("the store is closed")
 
 func (e *sqliteEngine) update(ctx context.Context, f func(*Tx) error) error {
-	j := &job{ctx, f, make(chan error, 1)}
-	select {
-	case e.jobs <- j:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-e.stop:
-		return errClosed
-	}
-	var err error
-	select {
-	case err = <-j.done:
-	case <-e.stopped:
-		select {
-		case err = <-j.done:
-		default:
-			return errClosed
+	if concurrent(ctx) {
+		if err := e.visit(ctx, f); err != errAlone {
+			return rethrow(err)
 		}
 	}
+	return rethrow(e.ask(&job{ctx: ctx, f: f, done: make(chan error, 1)}))
+}
+
+// rethrow gives a panic back to the goroutine whose function had it.
+func rethrow(err error) error {
 	var p *errPanic
 	if errors.As(err, &p) {
 		panic(p)
 	}
 	return err
+}
+
+// ask hands the writer a job and waits for its answer.
+func (e *sqliteEngine) ask(j *job) error {
+	select {
+	case e.jobs <- j:
+	case <-j.ctx.Done():
+		return j.ctx.Err()
+	case <-e.stop:
+		return errClosed
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-e.stopped:
+		select {
+		case err := <-j.done:
+			return err
+		default:
+			return errClosed
+		}
+	}
 }
 
 // run is the writer.
@@ -210,8 +239,8 @@ func (e *sqliteEngine) run() {
 	}
 }
 
-// group runs first, and who else waits, in one transaction and answers them
-// when it is on disk.
+// group does the first job, and those of who else waits, in one transaction and
+// answers them when it is on disk.
 func (e *sqliteEngine) group(first *job) {
 	if err := e.begin(); err != nil {
 		first.done <- err
@@ -220,28 +249,27 @@ func (e *sqliteEngine) group(first *job) {
 	var kept []*job // whose writes stand in the open transaction
 	until := time.Now().Add(maxHold)
 	for j := first; j != nil; {
-		err := e.savepoint(j)
+		err := e.do(j)
 		switch {
 		case e.conn.AutocommitEnabled():
 			// The fault undid the whole transaction. It is this job's; the
 			// others had none and go again, each by itself.
+			e.desk.forget()
 			e.alone(kept)
 			j.done <- err
 			return
-		case err != nil:
+		case err != nil || j.reads():
 			j.done <- err
 		default:
 			kept = append(kept, j)
 		}
 		j = nil
-		if len(kept) < maxGroup && time.Now().Before(until) {
-			select {
-			case j = <-e.jobs:
-			default:
-			}
+		if len(kept) < maxGroup {
+			j = e.next(len(kept), until)
 		}
 	}
 	if err := e.commit(); err != nil {
+		e.desk.forget()
 		if len(kept) > 1 {
 			e.alone(kept)
 			return
@@ -256,14 +284,61 @@ func (e *sqliteEngine) group(first *job) {
 	}
 }
 
+// next is the next job of a group that holds some: one that waits or, where
+// more visitors are on their way than the group holds, one that comes in time.
+// It is nil if there is none.
+func (e *sqliteEngine) next(held int, until time.Time) *job {
+	left := time.Until(until)
+	if left <= 0 {
+		return nil
+	}
+	select {
+	case j := <-e.jobs:
+		return j
+	default:
+	}
+	if int(e.visitors.Load())-held <= held {
+		return nil
+	}
+	e.linger.Reset(left)
+	select {
+	case j := <-e.jobs:
+		return j
+	case <-e.linger.C:
+		return nil
+	}
+}
+
+// do does a job within the open transaction. If it fails, nothing of it stays
+// there; or the transaction is at its end.
+func (e *sqliteEngine) do(j *job) error {
+	switch {
+	case j.visit == nil:
+		return e.savepoint(j)
+	case j.reads():
+		return e.serve(j)
+	case !e.desk.holds(j.visit):
+		return errAlone
+	}
+	if err := e.apply(j.visit); err != nil {
+		e.rollback() // there is no savepoint to go back to
+		return errAlone
+	}
+	return nil
+}
+
 // alone runs jobs one by one, each in a transaction of its own.
 func (e *sqliteEngine) alone(jobs []*job) {
 	for _, j := range jobs {
+		if j.visit != nil {
+			j.done <- errAlone
+			continue
+		}
 		err := e.begin()
 		if err == nil {
 			if err = e.savepoint(j); err == nil {
 				err = e.commit()
-			} else if !e.conn.AutocommitEnabled() {
+			} else {
 				e.rollback()
 			}
 		}
@@ -279,6 +354,17 @@ func (e *sqliteEngine) begin() error {
 	}
 	if err := e.execute("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
+	}
+	// Another process may have written since: no visitor knows what.
+	var version int64
+	err := (&sqliteSession{conn: e.conn}).query(context.Background(), "PRAGMA data_version", nil, func(r *Rows) error { return r.Scan(&version) })
+	if err != nil {
+		e.rollback()
+		return fmt.Errorf("begin: %w", err)
+	}
+	if version != e.version {
+		e.version = version
+		e.desk.forget()
 	}
 	return nil
 }
@@ -322,7 +408,13 @@ func (e *sqliteEngine) savepoint(j *job) (err error) {
 	if err := e.execute("SAVEPOINT job"); err != nil {
 		return err
 	}
-	tx := newTx(j.ctx, &sqliteSession{conn: e.conn})
+	s := &sqliteSession{conn: e.conn}
+	tx := newTx(j.ctx, s)
+	defer func() {
+		if err == nil && s.wrote {
+			e.desk.changed(concurrent(j.ctx), s.marks)
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			err = &errPanic{p, debug.Stack()}
@@ -350,8 +442,8 @@ func (e *sqliteEngine) view(ctx context.Context, f func(*Tx) error) (err error) 
 		return err
 	}
 	defer e.read.Put(conn)
-	s := &sqliteSession{conn: conn, reads: true}
-	if err := s.exec(ctx, "BEGIN", nil); err != nil {
+	s := &sqliteSession{conn: conn}
+	if _, err := s.run(ctx, "BEGIN", nil, nil); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() {
@@ -365,16 +457,23 @@ func (e *sqliteEngine) view(ctx context.Context, f func(*Tx) error) (err error) 
 // sqliteSession runs statements on a connection at once.
 type sqliteSession struct {
 	conn  *sqlite.Conn
-	reads bool
+	marks []uint32 // what it holds
+	wrote bool
 }
 
 func (s *sqliteSession) exec(ctx context.Context, query string, args []any) error {
-	_, err := s.run(ctx, query, args, nil)
+	_, err := s.execCount(ctx, query, args)
 	return err
 }
 
 func (s *sqliteSession) execCount(ctx context.Context, query string, args []any) (int64, error) {
+	s.wrote = true
 	return s.run(ctx, query, args, nil)
+}
+
+func (s *sqliteSession) hold(_ context.Context, what string) error {
+	s.marks = append(s.marks, mark(what))
+	return nil
 }
 
 func (s *sqliteSession) query(ctx context.Context, query string, args []any, scan func(*Rows) error) error {
@@ -389,6 +488,7 @@ func (s *sqliteSession) later(ctx context.Context, query string, args []any, sca
 func (s *sqliteSession) flush(context.Context) error { return nil }
 
 func (s *sqliteSession) insert(ctx context.Context, into string, rows [][]any, suffix string) error {
+	s.wrote = true
 	query := insertOne(into, len(rows[0]), suffix)
 	for _, r := range rows {
 		if _, err := s.run(ctx, query, r, nil); err != nil {
@@ -407,9 +507,6 @@ func insertOne(into string, columns int, suffix string) string {
 func (s *sqliteSession) run(ctx context.Context, query string, args []any, scan func(*Rows) error) (n int64, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
-	}
-	if strings.HasSuffix(query, " UPDATE") {
-		query = strings.TrimSuffix(strings.TrimSuffix(query, ForUpdate), ForNoKeyUpdate)
 	}
 	st, err := s.conn.Prepare(query)
 	if err != nil {

@@ -271,7 +271,7 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 	run := s.DB.View
 	if !op.reads {
 		// The work begins by looking whether it was done.
-		ctx, run = db.Repeatable(ctx), s.DB.Update
+		ctx, run = db.Concurrent(db.Repeatable(ctx)), s.DB.Update
 	}
 	err = run(ctx, func(tx *db.Tx) error {
 		r := r.again() // the store may run this twice

@@ -59,6 +59,7 @@ type Figures struct {
 	P999        time.Duration `json:"p99_9_ns"`
 	AllocsPer   float64       `json:"allocations_per_settlement"`
 	BytesPer    float64       `json:"bytes_per_settlement"`
+	CPUPer      time.Duration `json:"cpu_ns_per_settlement"` // of this process; the database's server is another
 	Total       money.Fen     `json:"total_fen"`
 	Fund        money.Fen     `json:"fund_fen"`
 	Clients     int           `json:"clients"`
@@ -191,6 +192,7 @@ func (p *planner) next() plan {
 // stopwatch collects what clients measured.
 type stopwatch struct {
 	begun  time.Time
+	cpu    time.Duration
 	memory runtime.MemStats
 }
 
@@ -198,12 +200,12 @@ func begin() *stopwatch {
 	s := &stopwatch{}
 	runtime.GC()
 	runtime.ReadMemStats(&s.memory)
-	s.begun = time.Now()
+	s.cpu, s.begun = processTime(), time.Now()
 	return s
 }
 
 func (s *stopwatch) end(latencies [][]time.Duration) Figures {
-	took := time.Since(s.begun)
+	took, cpu := time.Since(s.begun), processTime()-s.cpu
 	var after runtime.MemStats
 	runtime.ReadMemStats(&after)
 	all := slices.Concat(latencies...)
@@ -211,6 +213,7 @@ func (s *stopwatch) end(latencies [][]time.Duration) Figures {
 	f := Figures{Settlements: len(all), Seconds: took.Seconds(), PerSecond: float64(len(all)) / took.Seconds(), Clients: len(latencies)}
 	if n := len(all); n > 0 {
 		f.P50, f.P99, f.P999 = all[n/2], all[n*99/100], all[n*999/1000]
+		f.CPUPer = cpu / time.Duration(n)
 		f.AllocsPer = float64(after.Mallocs-s.memory.Mallocs) / float64(n)
 		f.BytesPer = float64(after.TotalAlloc-s.memory.TotalAlloc) / float64(n)
 	}
@@ -236,6 +239,7 @@ func Store(ctx context.Context, s *server.Server, o Options) (Figures, error) {
 	errs := make(chan error, o.Clients)
 	watch := begin()
 	until := watch.begun.Add(o.Duration)
+	settling := db.Concurrent(ctx)
 	reply := make([]byte, 2500) // about what the interface remembers
 	digest := make([]byte, 32)
 	for c := range o.Clients {
@@ -246,7 +250,7 @@ func Store(ctx context.Context, s *server.Server, o Options) (Figures, error) {
 					return
 				}
 				var st *settlement.Settlement
-				err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+				err := s.DB.Update(settling, func(tx *db.Tx) (err error) {
 					if st, err = s.Settlement.Settle(ctx, tx, q); err != nil {
 						return err
 					}

@@ -45,6 +45,7 @@ func BenchmarkStore(b *testing.B) {
 	b.ReportMetric(f.PerSecond, "settlements/s")
 	b.ReportMetric(float64(f.P99.Microseconds()), "p99-µs")
 	b.ReportMetric(f.AllocsPer, "allocs/settlement")
+	b.ReportMetric(float64(f.CPUPer.Microseconds()), "cpu-µs/settlement")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -64,5 +65,6 @@ func BenchmarkHTTP(b *testing.B) {
 	b.ReportMetric(f.PerSecond, "settlements/s")
 	b.ReportMetric(float64(f.P99.Microseconds()), "p99-µs")
 	b.ReportMetric(f.AllocsPer, "allocs/settlement")
+	b.ReportMetric(float64(f.CPUPer.Microseconds()), "cpu-µs/settlement")
 	b.ReportMetric(0, "ns/op")
 }
