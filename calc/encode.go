@@ -17,7 +17,7 @@ func AppendResult(b []byte, r *policy.Result, steps []policy.Step) []byte {
 	b = append(b, `{"decision":"`...)
 	b = append(b, decision...)
 	b = append(b, `","reason":`...)
-	b = appendString(b, r.Reason)
+	b = AppendString(b, r.Reason)
 	if r.Recourse {
 		b = append(b, `,"recourse":true`...)
 	}
@@ -53,7 +53,7 @@ func AppendResult(b []byte, r *policy.Result, steps []policy.Step) []byte {
 	b = append(b, `],"policy":{"region":"`...)
 	b = append(b, r.Package.Region...)
 	b = append(b, `","version":`...)
-	b = appendString(b, r.Package.Version)
+	b = AppendString(b, r.Package.Version)
 	b = append(b, `,"from":"`...)
 	b = r.Package.From.Append(b)
 	b = append(b, `","plan":`...)
@@ -61,7 +61,7 @@ func AppendResult(b []byte, r *policy.Result, steps []policy.Step) []byte {
 	if r.Plan != nil {
 		plan = r.Plan.ID
 	}
-	b = appendString(b, plan)
+	b = AppendString(b, plan)
 	return append(b, '}', '}')
 }
 
@@ -72,7 +72,7 @@ func appendSums(b []byte, key string, r *policy.Result, sums *policy.Accumulator
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, n)
+		b = AppendString(b, n)
 		b = append(b, ':', '"')
 		b = sums[i].Append(b)
 		b = append(b, '"')
@@ -86,16 +86,16 @@ func appendStep(b []byte, s *policy.Step) []byte {
 	if stage == "" {
 		stage = s.Kind.String()
 	}
-	b = appendString(b, stage)
+	b = AppendString(b, stage)
 	b = append(b, `,"kind":"`...)
 	b = append(b, s.Kind.String()...)
 	b = append(b, `","title":`...)
-	b = appendString(b, s.Title)
+	b = AppendString(b, s.Title)
 	b = append(b, `,"what":`...)
-	b = appendString(b, s.What)
+	b = AppendString(b, s.What)
 	if s.Formula != "" {
 		b = append(b, `,"formula":`...)
-		b = appendString(b, s.Formula)
+		b = AppendString(b, s.Formula)
 	}
 	b = append(b, `,"base":"`...)
 	b = s.Base.Append(b)
@@ -131,9 +131,9 @@ func appendStep(b []byte, s *policy.Step) []byte {
 
 func appendSource(b []byte, s *policy.Source) []byte {
 	b = append(b, `{"document":`...)
-	b = appendString(b, s.Document.Cite)
+	b = AppendString(b, s.Document.Cite)
 	b = append(b, `,"article":`...)
-	b = appendString(b, s.Article)
+	b = AppendString(b, s.Article)
 	return append(b, '}')
 }
 
@@ -144,16 +144,16 @@ func AppendError(b []byte, line int, e *Error) []byte {
 	b = append(b, `,"column":`...)
 	b = strconv.AppendInt(b, int64(e.Col), 10)
 	b = append(b, `,"field":`...)
-	b = appendString(b, strings.ToValidUTF8(e.Field, "\uFFFD"))
+	b = AppendString(b, strings.ToValidUTF8(e.Field, "\uFFFD"))
 	b = append(b, `,"message":`...)
-	b = appendString(b, strings.ToValidUTF8(e.Message, "\uFFFD"))
+	b = AppendString(b, strings.ToValidUTF8(e.Message, "\uFFFD"))
 	return append(b, '}', '}')
 }
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s, which is valid UTF-8, as a JSON string.
-func appendString(b []byte, s string) []byte {
+// AppendString appends s, which is valid UTF-8, as a JSON string.
+func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
 	for i := range len(s) {

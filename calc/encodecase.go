@@ -11,21 +11,21 @@ import (
 // same case, under the package that decides it.
 func AppendCase(b []byte, store *policy.Store, p *policy.Package, c *policy.Case) []byte {
 	text := func(key, v string) {
-		b = append(appendString(append(b, ','), key), ':')
-		b = appendString(b, v)
+		b = append(AppendString(append(b, ','), key), ':')
+		b = AppendString(b, v)
 	}
 	flag := func(key string, v bool) {
-		b = append(appendString(append(b, ','), key), ':')
+		b = append(AppendString(append(b, ','), key), ':')
 		b = strconv.AppendBool(b, v)
 	}
 	b = append(b, `{"region":`...)
-	b = appendString(b, c.Region)
+	b = AppendString(b, c.Region)
 	if c.CareRegion != "" {
 		text("care_region", c.CareRegion)
 	}
 	text("date", c.Date.String())
 	b = append(b, `,"person":{"scheme":`...)
-	b = appendString(b, c.Scheme.String())
+	b = AppendString(b, c.Scheme.String())
 	flag("retired", c.Retired)
 	text("birth", c.Birth.String())
 	text("sex", map[bool]string{false: "M", true: "F"}[c.Female])
@@ -34,20 +34,20 @@ func AppendCase(b []byte, store *policy.Store, p *policy.Package, c *policy.Case
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, n)
+		b = AppendString(b, n)
 	}
 	b = append(b, `],"insured":{"status":`...)
-	b = appendString(b, c.Insured.String())
+	b = AppendString(b, c.Insured.String())
 	text("benefits_from", c.BenefitsFrom.String())
 	b = append(b, `,"arrears_months":`...)
 	b = strconv.AppendInt(b, int64(c.ArrearsMonths), 10)
 	b = append(b, `}},"provider":{"level":`...)
-	b = appendString(b, c.Level.String())
+	b = AppendString(b, c.Level.String())
 	text("kind", c.ProviderKind.String())
 	flag("designated", !c.Undesignated)
 	flag("private", c.Private)
 	b = append(b, `},"visit":{"kind":`...)
-	b = appendString(b, c.Visit.String())
+	b = AppendString(b, c.Visit.String())
 	text("disease", c.Disease)
 	b = append(b, `,"nth_this_year":`...)
 	b = strconv.AppendInt(b, int64(max(c.Nth, 1)), 10)
@@ -62,7 +62,7 @@ func AppendCase(b []byte, store *policy.Store, p *policy.Package, c *policy.Case
 			b = append(b, ',')
 		}
 		b = append(b, `{"name":`...)
-		b = appendString(b, l.Name)
+		b = AppendString(b, l.Name)
 		text("class", l.Class.String())
 		text("amount", l.Amount.String())
 		if l.FirstPay >= 0 {
@@ -78,13 +78,13 @@ func AppendCase(b []byte, store *policy.Store, p *policy.Package, c *policy.Case
 	}
 	b = append(b, ']')
 	sums := func(key string, a *policy.Accumulators) {
-		b = append(appendString(append(b, ','), key), ':', '{')
+		b = append(AppendString(append(b, ','), key), ':', '{')
 		for i, n := range p.Accumulators() {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(appendString(b, n), ':')
-			b = appendString(b, a[i].String())
+			b = append(AppendString(b, n), ':')
+			b = AppendString(b, a[i].String())
 		}
 		b = append(b, '}')
 	}
@@ -106,8 +106,8 @@ func AppendCase(b []byte, store *policy.Store, p *policy.Package, c *policy.Case
 				b = append(b, ',')
 			}
 			first = false
-			b = append(appendString(b, n), ':')
-			b = appendString(b, p.FormatFact(i, c.Facts[i]))
+			b = append(AppendString(b, n), ':')
+			b = AppendString(b, p.FormatFact(i, c.Facts[i]))
 		}
 		b = append(b, '}')
 	}

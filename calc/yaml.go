@@ -140,7 +140,7 @@ func (w *nodeWriter) write(n *yaml.Node, depth int) error {
 				return at("键应为文本")
 			}
 			w.marks = append(w.marks, mark{len(w.out), k})
-			w.out = append(appendString(w.out, k.Value), ':')
+			w.out = append(AppendString(w.out, k.Value), ':')
 			if err := w.write(n.Content[i+1], depth+1); err != nil {
 				return err
 			}
@@ -164,7 +164,7 @@ func (w *nodeWriter) write(n *yaml.Node, depth int) error {
 		case n.Tag == "!!bool" && (n.Value == "true" || n.Value == "false"):
 			w.out = append(w.out, n.Value...)
 		default:
-			w.out = appendString(w.out, n.Value)
+			w.out = AppendString(w.out, n.Value)
 		}
 	}
 	return nil

@@ -43,15 +43,17 @@ func TestSum(t *testing.T) {
 			if w.now = at(s); i%2 == 1 {
 				w.now = w.now.UTC()
 			}
-			w.settle(tx, 1, city, policy.Outpatient, int64(1000+i))
+			w.settle(tx, []int{1, 4, 1, 1}[i], city, policy.Outpatient, int64(1000+i))
 		}
 		w.now = at("2025-06-15 08:00:00").Add(time.Millisecond)
 		w.settle(tx, 2, city, policy.Inpatient, 5000)
 		w.settle(tx, 1, away, policy.Outpatient, 700)
-		w.now = w.now.Add(time.Hour)
-		w.reverse(tx, 1)
 		return nil
 	})
+	w.now = w.now.Add(time.Hour)
+	if !w.reverse(1) {
+		t.Fatal("not reversed")
+	}
 	june := clearing.Period{From: 20250601, To: 20250630}
 	for _, x := range []struct {
 		name  string

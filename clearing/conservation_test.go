@@ -49,18 +49,21 @@ func conserved(t *testing.T, r *rand.Rand) {
 	care := map[string]string{city: "990100", county: "990200", away: "500000"}
 	live := map[string]clearing.State{}
 	act := clearing.Act{By: "a"}
-	payments := 0
+	payments, reversals := 0, 0
 	for range 150 {
 		w.now = w.now.Add(time.Duration(1+r.IntN(60)) * time.Hour)
 		act.At = w.now
+		do := r.IntN(8)
+		if do == 3 {
+			if i := r.IntN(len(w.made) + 1); i < len(w.made) && !w.made[i].Reversal && !w.made[i].reversed && w.reverse(i) {
+				reversals++
+			}
+			continue
+		}
 		w.update(func(tx *db.Tx) error {
-			switch r.IntN(8) {
+			switch do {
 			case 0, 1, 2:
 				w.random(tx, r)
-			case 3:
-				if i := r.IntN(len(w.made) + 1); i < len(w.made) && !w.made[i].Reversal && !w.made[i].reversed {
-					w.reverse(tx, i)
-				}
 			case 4:
 				p := []string{city, county, away}[r.IntN(3)]
 				m := clearing.MonthOf(civil.Of(w.now).AddMonths(-r.IntN(3)))

@@ -143,19 +143,22 @@ func fundsBetween(ctx context.Context, tx *db.Tx, p Period, f func(partKey, Fund
 	from, to := around(p)
 	return tx.Each(ctx, func(rows *db.Rows) error {
 		var k partKey
-		var paid FundPaid
-		var at string
-		if err := rows.Scan(&at, &k.care, &k.region, &k.scheme, &k.kind, &paid.Fund, &paid.Title, &paid.Amount); err != nil {
+		var at, stored string
+		if err := rows.Scan(&at, &k.care, &k.region, &k.scheme, &k.kind, &stored); err != nil {
 			return err
 		}
 		made, err := time.Parse(time.RFC3339Nano, at)
-		if err == nil && p.holds(made) {
-			f(k, paid)
+		if err != nil || !p.holds(made) {
+			return err
+		}
+		funds, err := settlement.ReadFunds(stored)
+		for _, paid := range funds {
+			f(k, FundPaid{Fund: paid.Fund, Title: paid.Title, Amount: paid.Paid})
 		}
 		return err
-	}, `SELECT s.at, p.region, s.region, s.scheme, s.kind, g.fund, g.fund_title, g.paid
-		FROM settlement_stage g JOIN settlement s ON s.id = g.settlement JOIN provider p ON p.code = s.provider
-		WHERE s.at >= ? AND s.at < ? AND g.fund <> '' AND `+condition+` ORDER BY s.n, g.n`, append([]any{from, to}, args...)...)
+	}, `SELECT s.at, p.region, s.region, s.scheme, s.kind, s.funds
+		FROM settlement s JOIN provider p ON p.code = s.provider
+		WHERE s.at >= ? AND s.at < ? AND `+condition+` ORDER BY s.n`, append([]any{from, to}, args...)...)
 }
 
 // Over reports whether the month is over, so that nothing more is settled in it.

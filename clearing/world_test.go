@@ -2,6 +2,7 @@ package clearing_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -128,38 +129,60 @@ func (w *world) settle(tx *db.Tx, who int, provider string, kind policy.VisitKin
 	st, err := w.service.Settle(w.ctx, tx, settlement.SettleRequest{Visit: v.ID, Person: p.ID, Provider: provider,
 		Total: money.Fen(yuan * 100), UseAccount: settlement.OwnAccount, Actor: "test"})
 	w.must(err)
+	return w.add(st)
+}
+
+// add keeps what was made.
+func (w *world) add(st *settlement.Settlement) made {
 	r := &st.Result
-	m := made{clearing.Line{Settlement: st.ID, Visit: v.ID, Person: p.ID, Total: r.Total, Fund: r.FundTotal, Account: r.Account},
-		w.now, provider, st.Provider.Region, p.Region, st.Case.Scheme, st.Case.Visit, r.Cash, r.InScope, false}
+	m := made{clearing.Line{Settlement: st.ID, Visit: st.Visit.ID, Person: st.Person.ID, Total: r.Total, Fund: r.FundTotal, Account: r.Account, Reversal: st.Reverses != ""},
+		st.At, st.Provider.Code, st.Provider.Region, st.Person.Region, st.Case.Scheme, st.Case.Visit, r.Cash, r.InScope, false}
 	w.made = append(w.made, m)
 	return m
 }
 
-// reverse writes the reversal of a settlement as the settlement room does: a
-// settlement of its own with every amount negative.
-func (w *world) reverse(tx *db.Tx, i int) made {
+// reverse takes a settlement back. Later ones that it changes are made again
+// or, as the region's package says, make it refuse: then nothing is done. A
+// stay is settled again, so that another may begin.
+func (w *world) reverse(i int) (done bool) {
 	w.Helper()
-	m := w.made[i]
-	w.made[i].reversed = true
-	id, of := m.Settlement+"R", m.Settlement
-	w.must(tx.Exec(w.ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, hospital, ratio, note, document)
-		SELECT ?, visit, person, provider, (SELECT MAX(n) + 1 FROM settlement), ?, region, scheme, kind, day, year_start, package, refused, -total, -in_scope, -fund, -account, -cash, invoice, -hospital, ratio, note, document
-		FROM settlement WHERE id = ?`, id, w.now.Format(time.RFC3339Nano), of))
-	w.must(tx.Exec(w.ctx, `INSERT INTO settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)
-		SELECT ?, n, stage, title, fund, fund_title, category, code, -base, -deductible, -payable, -paid FROM settlement_stage WHERE settlement = ?`, id, of))
-	var back []fund.Posting
-	w.must(tx.Each(w.ctx, func(rows *db.Rows) error {
-		var p fund.Posting
-		err := rows.Scan(&p.Account, &p.Amount)
-		p.Amount = -p.Amount
-		back = append(back, p)
+	old := &w.made[i]
+	var back *settlement.Reversal
+	err := w.db.Update(w.ctx, func(tx *db.Tx) (err error) {
+		back, err = w.service.Reverse(w.ctx, tx, settlement.ReverseRequest{Settlement: old.Settlement, Provider: old.provider, Actor: "test"})
 		return err
-	}, `SELECT p.account, p.amount FROM posting p JOIN entry e ON e.id = p.entry WHERE e.ref = ? ORDER BY p.n`, of))
-	w.must(fund.Post(w.ctx, tx, fund.Entry{At: w.now, Kind: "settlement", Ref: id, Postings: back}))
-	m.Settlement, m.Reversal, m.at = id, true, w.now
-	m.Total, m.Fund, m.Account, m.cash, m.inScope = -m.Total, -m.Fund, -m.Account, -m.cash, -m.inScope
-	w.made = append(w.made, m)
-	return m
+	})
+	if e := (*settlement.Error)(nil); errors.As(err, &e) {
+		return false
+	}
+	w.must(err)
+	old.reversed = true
+	stay, visit, total := old.kind == policy.Inpatient, old.Visit, old.Total
+	provider := old.provider
+	w.add(back.Settlement)
+	for _, a := range back.Adjusted {
+		w.view(func(tx *db.Tx) error {
+			was, _, err := w.service.Get(w.ctx, tx, a.Old.ID)
+			w.must(err)
+			of, _, err := w.service.Get(w.ctx, tx, was.ReversedBy)
+			w.must(err)
+			for i := range w.made {
+				w.made[i].reversed = w.made[i].reversed || w.made[i].Settlement == a.Old.ID
+			}
+			w.add(of)
+			return nil
+		})
+		w.add(a.New)
+	}
+	if stay {
+		w.update(func(tx *db.Tx) error {
+			st, err := w.service.Settle(w.ctx, tx, settlement.SettleRequest{Visit: visit, Provider: provider, Total: total, UseAccount: settlement.OwnAccount, Actor: "test"})
+			w.must(err)
+			w.add(st)
+			return nil
+		})
+	}
+	return true
 }
 
 // random makes one settlement of anything anywhere.

@@ -91,7 +91,7 @@ func (t *Trace) keepScope() {
 }
 
 func (t *Trace) rule(title, reason string, sources []*Source) {
-	t.Steps = append(t.Steps, Step{Kind: StepRule, Title: title, What: reason, Sources: sources, Part: t.part})
+	t.Steps = append(t.Steps, Step{Kind: StepRule, Title: title, What: reason, Rate: money.One, Sources: sources, Part: t.part})
 	if n := len(t.Steps); n > 1 {
 		t.Steps[n-1].Rest = t.Steps[n-2].Rest
 	}

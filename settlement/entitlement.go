@@ -56,7 +56,7 @@ func (s *Service) Entitlements(ctx context.Context, tx *db.Tx, q EntitlementRequ
 	if err := s.snapshot(st, ask, read); err != nil {
 		return out, err
 	}
-	read.fillSums(read.pkg, &st.Case)
+	read.fillSums(tx, read.pkg, &st.Case)
 	if out.Funds, err = s.store.Entitled(&st.Case); err != nil {
 		return out, inputError(err)
 	}

@@ -2,6 +2,7 @@ package settlement_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -178,12 +179,19 @@ func (h *history) compare(what string) {
 	h.must(h.db.View(h.ctx, func(tx *db.Tx) error {
 		clear(gotSums)
 		return tx.Each(h.ctx, func(rows *db.Rows) error {
-			var person, name string
-			var amount money.Fen
-			err := rows.Scan(&person, &name, &amount)
-			gotSums[person+" "+name] = amount
+			var person, stored string
+			if err := rows.Scan(&person, &stored); err != nil {
+				return err
+			}
+			var all map[string]int64
+			err := json.Unmarshal([]byte(stored), &all)
+			for name, amount := range all {
+				if amount != 0 {
+					gotSums[person+" "+name] += money.Fen(amount)
+				}
+			}
 			return err
-		}, `SELECT person, name, amount FROM year_sum WHERE amount <> 0`)
+		}, `SELECT person, amounts FROM year_sum`)
 	}))
 	if !maps.Equal(gotSums, sums) {
 		h.Fatalf("after %s: the sums of the year are %v, want %v", what, gotSums, sums)

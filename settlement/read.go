@@ -73,7 +73,7 @@ func (s *Service) Get(ctx context.Context, tx *db.Tx, id string) (st *Settlement
 		return nil, false, err
 	}
 	st = &rows[0].Settlement
-	if err := s.details(ctx, tx, &rows[0]); err != nil {
+	if err := s.details(&rows[0]); err != nil {
 		return nil, false, fmt.Errorf("settlement %s: %w", id, err)
 	}
 	return st, true, nil
@@ -84,6 +84,7 @@ type row struct {
 	Settlement
 	n                   int64
 	document            document
+	funds               string
 	total, inScope      money.Fen
 	fund, account, cash money.Fen
 	stayBorne           money.Fen
@@ -97,7 +98,7 @@ func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any
 		var at string
 		var stored []byte
 		c, res := &r.Case, &r.Result
-		if err := rs.Scan(&r.ID, &r.n, &r.Visit.ID, &at, &r.Invoice, &r.Note, &stored, &res.Ratio, &res.Hospital,
+		if err := rs.Scan(&r.ID, &r.n, &r.Visit.ID, &at, &r.Invoice, &r.Note, &r.funds, &stored, &res.Ratio, &res.Hospital,
 			&c.Region, &c.Scheme, &c.Visit, &c.Date, &r.total, &r.inScope, &r.fund, &r.account, &r.cash,
 			&r.Reverses, &r.Replaces, &r.ReversedBy, &r.place, &r.stayBorne); err != nil {
 			return err
@@ -114,7 +115,7 @@ func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any
 		}
 		out = append(out, r)
 		return nil
-	}, `SELECT s.id, s.n, s.visit, s.at, s.invoice, s.note, s.document, s.ratio, s.hospital,
+	}, `SELECT s.id, s.n, s.visit, s.at, s.invoice, s.note, s.funds, s.document, s.ratio, s.hospital,
 		s.region, s.scheme, s.kind, s.day, s.total, s.in_scope, s.fund, s.account, s.cash,
 		s.reverses, s.replaces, COALESCE((SELECT r.id FROM settlement r WHERE r.reverses = s.id AND r.reverses <> ''), ''), s.place, s.stay_borne FROM settlement s `+where, args...)
 	if err != nil {
@@ -200,39 +201,24 @@ func (s *Service) answer(r *row) error {
 	return nil
 }
 
-// details reads the case, the stages, the lines and the steps.
-func (s *Service) details(ctx context.Context, tx *db.Tx, r *row) (err error) {
+// details reads the document: the case, the stages, the lines and the steps.
+func (s *Service) details(r *row) (err error) {
 	if err := calc.NewDecoder(s.store).Decode(r.document.Case, &r.Case); err != nil {
 		return err
 	}
 	r.Case.Lines = append([]policy.Line(nil), r.Case.Lines...) // the decoder's own
 	r.Balance = max(0, r.Case.Account-(r.Result.Account-r.Result.FamilyAccount))
-	if r.Steps, err = readSteps(r.document.Steps); err != nil {
+	if r.Steps, err = r.document.steps(); err != nil {
 		return err
 	}
 	res := &r.Result
-	err = tx.Each(ctx, func(rs *db.Rows) error {
-		sp, f := policy.StagePay{Stage: new(policy.Stage)}, new(policy.Fund)
-		if err := rs.Scan(&sp.Stage.ID, &sp.Stage.Title, &f.ID, &f.Title, &f.Category, &f.Code, &sp.Base, &sp.Deductible, &sp.Payable, &sp.Paid); err != nil {
-			return err
-		}
-		if f.ID != "" {
-			sp.Fund = f
-		}
-		if res.NumStages == policy.MaxStages {
-			return fmt.Errorf("more than %d stages are stored", policy.MaxStages)
-		}
-		res.StagePays[res.NumStages] = sp
-		res.NumStages++
-		return nil
-	}, `SELECT stage, title, fund, fund_title, category, code, base, deductible, payable, paid FROM settlement_stage WHERE settlement = ? ORDER BY n`, r.ID)
-	if err != nil {
+	if err := r.document.stages(res); err != nil {
 		return err
 	}
 	for _, l := range r.document.Lines {
 		res.Lines = append(res.Lines, l.LineSplit)
 	}
-	if err == nil && len(res.Lines) != len(r.Case.Lines) {
+	if len(res.Lines) != len(r.Case.Lines) {
 		err = fmt.Errorf("%d lines are stored, the case has %d", len(res.Lines), len(r.Case.Lines))
 	}
 	return err

@@ -62,8 +62,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	return s.post(ctx, tx, st, st.parts, "settle", q.Actor)
 }
 
-// write writes a settlement, with what each stage paid; the serials are those
-// of the fees of its lines.
+// write writes a settlement; the serials are those of the fees of its lines.
 func (s *Service) write(ctx context.Context, tx *db.Tx, st *Settlement, serials []string) error {
 	r, c := &st.Result, &st.Case
 	n := db.NextID()
@@ -76,25 +75,13 @@ func (s *Service) write(ctx context.Context, tx *db.Tx, st *Settlement, serials 
 	if err != nil {
 		return err
 	}
-	if err := tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, ratio, hospital, note, document,
+	return tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, ratio, hospital, note, funds, document,
 			reverses, replaces, place, counts_from, counts_to, stay_borne)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, n, st.At.In(zone).Format(atLayout), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
 		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.InScope), int64(r.FundTotal), int64(r.Account), int64(r.Cash), st.Invoice,
-		int64(r.Ratio), int64(r.Hospital), st.Note, document,
-		st.Reverses, st.Replaces, st.place, int(from), int(to), int64(stayBorne(r))); err != nil {
-		return err
-	}
-	stages := r.Stages()
-	rows := make([][]any, len(stages))
-	for n, sp := range stages {
-		var f policy.Fund
-		if sp.Fund != nil {
-			f = *sp.Fund
-		}
-		rows[n] = []any{st.ID, n + 1, sp.Stage.ID, sp.Stage.Title, f.ID, f.Title, f.Category, f.Code, int64(sp.Base), int64(sp.Deductible), int64(sp.Payable), int64(sp.Paid)}
-	}
-	return tx.Insert(ctx, "settlement_stage (settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid)", rows)
+		int64(r.Ratio), int64(r.Hospital), st.Note, string(appendFunds(nil, r)), document,
+		st.Reverses, st.Replaces, st.place, int(from), int(to), int64(stayBorne(r)))
 }
 
 // atLayout is how the times of settlements are kept: China's, sorted as texts.
@@ -165,45 +152,6 @@ func markFees(ctx context.Context, tx *db.Tx, st *Settlement, whole bool, lines 
 	return nil
 }
 
-// sumRows are the rows that move the sums of a year.
-func sumRows(rows [][]any, r *policy.Result, c *policy.Case, person string, year civil.Date, before, after *policy.Accumulators) [][]any {
-	for i, name := range r.Package.Accumulators() {
-		if moved := after[i] - before[i]; moved != 0 {
-			rows = append(rows, []any{person, c.Region, c.Scheme, int(year), name, int64(moved)})
-		}
-	}
-	return rows
-}
-
-// moveSums moves the sums of the year, and how many visits were settled in it.
-// Later settlements may have moved them since those that the case was decided
-// from. others are what else stands of the visit.
-func moveSums(ctx context.Context, tx *db.Tx, st *Settlement, others []part) error {
-	r, c := &st.Result, &st.Case
-	first, year := years(r.Package, c)
-	rows := sumRows(nil, r, c, st.Person.ID, first, &c.YearToDate, &r.YearToDate)
-	if r.Divided {
-		rows = sumRows(rows, r, c, st.Person.ID, year, &c.NextYear, &r.NextYear)
-	}
-	if !r.Refused {
-		moved := int64(1)
-		if st.Reverses != "" {
-			moved = -1
-		}
-		from, to := countsIn(r, c)
-		for y := from; ; y = to {
-			if !countsAmong(others, c.Visit, y) {
-				rows = append(rows, []any{st.Person.ID, c.Region, c.Scheme, int(y), visitCount(c.Visit), moved})
-			}
-			if y == to {
-				break
-			}
-		}
-	}
-	return tx.InsertOr(ctx, "year_sum (person, region, scheme, year_start, name, amount)", rows,
-		`ON CONFLICT (person, region, scheme, year_start, name) DO UPDATE SET amount = year_sum.amount + excluded.amount`)
-}
-
 // visitCount is the name of the sum that counts visits of a kind; stays of all
 // kinds count together.
 func visitCount(k policy.VisitKind) string {
@@ -261,35 +209,4 @@ func postings(st *Settlement) []fund.Posting {
 	return append(out,
 		fund.Posting{Account: fund.PersonAccount(st.Person.ID), Amount: -r.Account},
 		fund.Posting{Account: fund.Payable(st.Provider.Code), Amount: r.FundTotal + r.Account})
-}
-
-// keptStep is a step of an explanation as it is stored: with the kind's name,
-// which outlives its number, and the grounds in full.
-type keptStep struct {
-	policy.Step
-	Kind string
-}
-
-func keepSteps(steps []policy.Step) []keptStep {
-	out := make([]keptStep, len(steps))
-	for i, s := range steps {
-		out[i] = keptStep{s, s.Kind.String()}
-	}
-	return out
-}
-
-func readSteps(kept []keptStep) ([]policy.Step, error) {
-	kinds := map[string]policy.StepKind{}
-	for k := policy.StepTotal; k <= policy.StepCash; k++ {
-		kinds[k.String()] = k
-	}
-	out := make([]policy.Step, len(kept))
-	for i, s := range kept {
-		kind, ok := kinds[s.Kind]
-		if !ok {
-			return nil, fmt.Errorf("step %d is of an unknown kind %q", i+1, s.Kind)
-		}
-		out[i], out[i].Kind = s.Step, kind
-	}
-	return out, nil
 }

@@ -135,7 +135,7 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 	if err := errors.Join(read.laterSums(ctx, tx, r.Package, c, old.Visit), tx.Flush(ctx)); err != nil {
 		return nil, err
 	}
-	read.fillSums(r.Package, c)
+	read.fillSums(tx, r.Package, c)
 	c.Nth, c.StayBorne = old.Case.Nth, old.Case.StayBorne
 	for i := range r.YearToDate {
 		r.YearToDate[i] = c.YearToDate[i] - (old.Result.YearToDate[i] - old.Case.YearToDate[i])
@@ -266,7 +266,7 @@ func (s *Service) replay(ctx context.Context, tx *db.Tx, old *Settlement, actor 
 // person bears more comes from the account as far as the account then held it
 // and still holds it.
 func (s *Service) remake(ctx context.Context, tx *db.Tx, r *row, st *Settlement, actor string) error {
-	if err := s.details(ctx, tx, r); err != nil {
+	if err := s.details(r); err != nil {
 		return err
 	}
 	if _, err := s.takeBack(ctx, tx, &r.Settlement, actor); err != nil {

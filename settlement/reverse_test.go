@@ -1,6 +1,7 @@
 package settlement_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -79,7 +80,7 @@ func TestReverseFailureLeavesNothing(t *testing.T) {
 		w.must(w.db.View(w.ctx, func(tx *db.Tx) error {
 			s = ""
 			for _, query := range []string{`SELECT COUNT(*) FROM settlement`, `SELECT COUNT(*) FROM reversed_fee`, `SELECT COUNT(*) FROM posting`, `SELECT COUNT(*) FROM audit`,
-				`SELECT COUNT(*) FROM fee WHERE settlement <> ''`, `SELECT SUM(amount) FROM year_sum`, `SELECT SUM(closed) FROM visit`} {
+				`SELECT COUNT(*) FROM fee WHERE settlement <> ''`, `SELECT SUM(LENGTH(amounts)) FROM year_sum`, `SELECT SUM(closed) FROM visit`} {
 				var n int64
 				if err := tx.QueryRow(w.ctx, query).Scan(&n); err != nil {
 					return err
@@ -104,7 +105,7 @@ func TestReverseFailureLeavesNothing(t *testing.T) {
 			return err
 		})
 		if err == nil {
-			if n < 30 {
+			if n < 20 {
 				t.Errorf("only %d writes", n)
 			}
 			break
@@ -132,8 +133,8 @@ func TestVerifyFindsReversals(t *testing.T) {
 		"amount":         {`UPDATE settlement SET cash = cash + 1 WHERE reverses <> ''`, "not the opposite"},
 		"answer":         {`document|WHERE reverses <> ''|"basic":"-6560.00"|"basic":"-6560.01"`, "its basic is not the opposite"},
 		"sums":           {`document|WHERE reverses <> ''|"in_scope":"0.00"|"in_scope":"1.00"`, "moved the sums"},
-		"stage":          {`UPDATE settlement_stage SET paid = -paid WHERE paid < 0`, "stage 1"},
-		"line":           {`document|WHERE reverses <> ''|"InScope":"-|"InScope":"`, "line 1"},
+		"stage":          {`document|WHERE reverses <> ''|"paid":-|"paid":`, "stage 1"},
+		"line":           {`document|WHERE reverses <> ''|["1",0,0,0,-|["1",0,0,0,`, "line 1"},
 		"fee kept aside": {`UPDATE reversed_fee SET amount = amount + 1 WHERE serial = '1'`, "its fees sum to"},
 		"another's":      {`UPDATE settlement SET reverses = 'S0' WHERE reverses <> ''`, ""},
 		"unreversed":     {`UPDATE settlement SET reverses = '' WHERE reverses <> ''`, ""},
@@ -274,7 +275,17 @@ func (w *world) stay(provider string, admitted civil.Date, fees ...settlement.Fe
 func (w *world) yearSum(year int, name string) (amount money.Fen) {
 	w.Helper()
 	w.must(w.db.View(w.ctx, func(tx *db.Tx) error {
-		return tx.QueryRow(w.ctx, `SELECT COALESCE(SUM(amount), 0) FROM year_sum WHERE year_start = ? AND name = ?`, year, name).Scan(&amount)
+		amount = 0
+		return tx.Each(w.ctx, func(rows *db.Rows) error {
+			var stored string
+			all := map[string]int64{}
+			if err := rows.Scan(&stored); err != nil {
+				return err
+			}
+			err := json.Unmarshal([]byte(stored), &all)
+			amount += money.Fen(all[name])
+			return err
+		}, `SELECT amounts FROM year_sum WHERE year_start = ?`, year)
 	}))
 	return amount
 }

@@ -148,7 +148,7 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 				return nil, nil, err
 			}
 		}
-		read.fillSums(pkg, c)
+		read.fillSums(tx, pkg, c)
 		var t policy.Trace
 		if err := s.store.Settle(c, &st.Result, &t); err != nil {
 			return nil, nil, inputError(err)
@@ -204,14 +204,11 @@ type snapshot struct {
 	filing   policy.Filing
 	diseases []enrolment.SpecialDisease
 	account  money.Fen
-	sums     []storedSum
 	parts    []part // what stands of the visit
-}
 
-type storedSum struct {
-	year   civil.Date
-	name   string
-	amount money.Fen
+	// The sums of the benefit years (see years), as they are held in the
+	// transaction.
+	first, year sumsKey
 }
 
 // expect reads the snapshot of a settlement, and makes ready to record it.
@@ -329,17 +326,10 @@ func years(pkg *policy.Package, c *policy.Case) (first, year civil.Date) {
 // calendar, and what was settled of the visit.
 func (r *snapshot) laterSums(ctx context.Context, tx *db.Tx, pkg *policy.Package, c *policy.Case, v Visit) error {
 	first, year := years(pkg, c)
-	r.sums = nil
-	err := tx.Later(ctx, func(rows *db.Rows) error {
-		var s storedSum
-		err := rows.Scan(&s.year, &s.name, &s.amount)
-		r.sums = append(r.sums, s)
-		return err
-	}, `SELECT year_start, name, amount FROM year_sum WHERE person = ? AND region = ? AND scheme = ? AND year_start IN (?, ?)`, v.Person, pkg.Region, c.Scheme, int(first), int(year))
-	if err != nil {
-		return err
-	}
-	return laterParts(ctx, tx, &r.parts, v.ID, "")
+	k := sumsKey{person: v.Person, region: pkg.Region, scheme: c.Scheme}
+	r.first, r.year = k, k
+	r.first.year, r.year.year = first, year
+	return errors.Join(laterAmounts(ctx, tx, k, first, year), laterParts(ctx, tx, &r.parts, v.ID, ""))
 }
 
 // stands is the condition that a settlement s is neither reversed nor a
@@ -349,29 +339,18 @@ const stands = `s.reverses = '' AND NOT EXISTS (SELECT 1 FROM settlement r WHERE
 // fillSums fills in the person's sums of the benefit year, and which visit of
 // its kind this is. A sum that the package does not know stays where it is: it
 // was another version's, and no rule of this one looks at it.
-func (r *snapshot) fillSums(pkg *policy.Package, c *policy.Case) {
+func (r *snapshot) fillSums(tx *db.Tx, pkg *policy.Package, c *policy.Case) {
 	c.YearToDate, c.NextYear = policy.Accumulators{}, policy.Accumulators{}
-	first, year := years(pkg, c)
-	for _, s := range r.sums {
-		slot := pkg.AccumulatorSlot(s.name)
-		if slot < 0 {
-			continue
-		}
-		if s.year == first {
-			c.YearToDate[slot] = s.amount
-		}
-		if s.year == year && first != year {
-			c.NextYear[slot] = s.amount
+	first := keptAmounts(tx, r.first)
+	for i, name := range pkg.Accumulators() {
+		c.YearToDate[i] = money.Fen(first[name])
+		if r.first != r.year {
+			c.NextYear[i] = money.Fen(keptAmounts(tx, r.year)[name])
 		}
 	}
 	// A visit settled in parts is one visit.
-	c.Nth, c.StayBorne = 1, 0
-	for _, s := range r.sums {
-		if s.year == first && s.name == visitCount(c.Visit) {
-			c.Nth += int(s.amount)
-		}
-	}
-	if countsAmong(r.parts, c.Visit, first) {
+	c.Nth, c.StayBorne = 1+int(first[visitCount(c.Visit)]), 0
+	if countsAmong(r.parts, c.Visit, r.first.year) {
 		c.Nth--
 	}
 	if stay(c.Visit) {

@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,13 +29,20 @@ func (s *Service) YearSums(ctx context.Context, tx *db.Tx, person string, day ci
 	var out []YearSum
 	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var y YearSum
-		err := rows.Scan(&y.Region, &y.Scheme, &y.Year, &y.Name, &y.Amount)
-		if !strings.HasPrefix(y.Name, visitPrefix) {
-			out = append(out, y)
+		var stored string
+		if err := rows.Scan(&y.Region, &y.Scheme, &y.Year, &stored); err != nil {
+			return err
+		}
+		all, err := readAmounts(stored)
+		for _, y.Name = range slices.Sorted(maps.Keys(all)) {
+			if !strings.HasPrefix(y.Name, visitPrefix) {
+				y.Amount = money.Fen(all[y.Name])
+				out = append(out, y)
+			}
 		}
 		return err
-	}, `SELECT region, scheme, year_start, name, amount FROM year_sum WHERE person = ? AND year_start > ? AND year_start <= ?
-		ORDER BY scheme, region, year_start, name`, person, int(day.AddMonths(-12)), int(day))
+	}, `SELECT region, scheme, year_start, amounts FROM year_sum WHERE person = ? AND year_start > ? AND year_start <= ?
+		ORDER BY scheme, region, year_start`, person, int(day.AddMonths(-12)), int(day))
 	if err != nil {
 		return nil, err
 	}

@@ -152,7 +152,7 @@ func (v *verifier) reversal(ctx context.Context, tx *db.Tx, r *row) error {
 		return fmt.Errorf("it reverses %s, which is not there", r.Reverses)
 	}
 	old := &rows[0]
-	if err := v.s.details(ctx, tx, old); err != nil {
+	if err := v.s.details(old); err != nil {
 		return err
 	}
 	want := negated(&old.Result)
@@ -213,32 +213,24 @@ func differs(a, b []byte) (string, error) {
 
 // parts compares the stored stages, lines and fees with the result.
 func parts(ctx context.Context, tx *db.Tx, r *row, want *policy.Result) error {
-	n := 0
-	err := tx.Each(ctx, func(rs *db.Rows) error {
-		var stage, payer string
-		var paid money.Fen
-		if err := rs.Scan(&stage, &payer, &paid); err != nil {
-			return err
-		}
-		if n >= want.NumStages {
+	for i, k := range r.document.Stages {
+		if i >= want.NumStages {
 			return fmt.Errorf("it has more stages than the %d decided", want.NumStages)
 		}
-		sp := want.StagePays[n]
-		n++
-		id := ""
+		sp, id := want.StagePays[i], ""
 		if sp.Fund != nil {
 			id = sp.Fund.ID
 		}
-		if stage != sp.Stage.ID || payer != id || paid != sp.Paid {
-			return fmt.Errorf("stage %d is %s of %q paying %s, decided was %s of %q paying %s", n, stage, payer, paid, sp.Stage.ID, id, sp.Paid)
+		if k.Stage != sp.Stage.ID || k.Fund != id || money.Fen(k.Paid) != sp.Paid {
+			return fmt.Errorf("stage %d is %s of %q paying %s, decided was %s of %q paying %s", i+1, k.Stage, k.Fund, money.Fen(k.Paid), sp.Stage.ID, id, sp.Paid)
 		}
-		return nil
-	}, `SELECT stage, fund, paid FROM settlement_stage WHERE settlement = ? ORDER BY n`, r.ID)
-	if err != nil {
-		return err
 	}
+	n := len(r.document.Stages)
 	if n != want.NumStages {
 		return fmt.Errorf("it has %d stages, decided were %d", n, want.NumStages)
+	}
+	if funds := string(appendFunds(nil, want)); r.funds != funds {
+		return fmt.Errorf("funds pay %s, decided was %s", r.funds, funds)
 	}
 	if n = len(r.document.Lines); n != len(want.Lines) {
 		return fmt.Errorf("it has %d lines, decided were %d", n, len(want.Lines))
@@ -347,16 +339,22 @@ func (m sumsMoved) add(person string, c *policy.Case, r *policy.Result) {
 func (m sumsMoved) verify(ctx context.Context, tx *db.Tx) error {
 	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var k sumKey
-		var amount money.Fen
-		if err := rows.Scan(&k.person, &k.region, &k.scheme, &k.year, &k.name, &amount); err != nil {
+		var stored string
+		if err := rows.Scan(&k.person, &k.region, &k.scheme, &k.year, &stored); err != nil {
 			return err
 		}
-		if m[k] != amount {
-			return fmt.Errorf("sums of %s: %s of person %s is %s, the settlements sum to %s", k.year, k.name, k.person, amount, m[k])
+		a, err := readAmounts(stored)
+		if err != nil {
+			return fmt.Errorf("sums of %s of person %s: %w", k.year, k.person, err)
 		}
-		delete(m, k)
+		for _, k.name = range slices.Sorted(maps.Keys(a)) {
+			if amount := money.Fen(a[k.name]); m[k] != amount {
+				return fmt.Errorf("sums of %s: %s of person %s is %s, the settlements sum to %s", k.year, k.name, k.person, amount, m[k])
+			}
+			delete(m, k)
+		}
 		return nil
-	}, `SELECT person, region, scheme, year_start, name, amount FROM year_sum`)
+	}, `SELECT person, region, scheme, year_start, amounts FROM year_sum`)
 	if err != nil {
 		return err
 	}

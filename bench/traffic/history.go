@@ -52,8 +52,7 @@ type table struct {
 var copied = []struct{ table, columns, where string }{
 	{"visit", "id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed, ended, cancelled", "id = (SELECT visit FROM settlement WHERE id = ?)"},
 	{"fee", "visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, at, settlement", "settlement = ?"},
-	{"settlement", "id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, ratio, hospital, note, document, reverses, replaces, place, counts_from, counts_to, stay_borne", "id = ?"},
-	{"settlement_stage", "settlement, n, stage, title, fund, fund_title, category, code, base, deductible, payable, paid", "settlement = ?"},
+	{"settlement", "id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, ratio, hospital, note, funds, document, reverses, replaces, place, counts_from, counts_to, stay_borne", "id = ?"},
 	{"entry", "id, at, day, kind, ref, debit, credit", "ref = ?"},
 	{"posting", "entry, n, account, day, amount", "entry = (SELECT id FROM entry WHERE ref = ?)"},
 }
@@ -124,7 +123,7 @@ func (w *world) copies(ctx context.Context, tx *db.Tx, m *model, first, n int) e
 				case "settlement":
 					r[2], r[4], r[9], r[10] = person.id, int64(k), day, day/10000*10000+101
 					r[5] = at.Format("2006-01-02T15:04:05.000000000-07:00")
-					r[25], r[26], r[27] = int64(k), r[10], r[10]
+					r[26], r[27], r[28] = int64(k), r[10], r[10]
 				case "entry":
 					r[0], r[1], r[2] = int64(k), at.UTC().Format("2006-01-02T15:04:05.000000000Z"), day
 				case "posting":

@@ -212,8 +212,9 @@ CREATE TABLE fee (
 
 -- Settlements (结算), as they were made, whatever became of their packages
 -- since. document holds the calculator contract's question and answer, the
--- explanation and how each fee divided, as JSON packed by Zstandard; ratio is
--- in 10^-8. n puts a person's settlements in order.
+-- explanation, what each stage paid and how each fee divided, as JSON packed by
+-- S2; funds is what each fund pays, as [[fund, title, fen], ...]; ratio is in
+-- 10^-8. n puts a person's settlements in order.
 CREATE TABLE settlement (
     id          TEXT NOT NULL PRIMARY KEY,
     visit       TEXT NOT NULL,
@@ -237,37 +238,20 @@ CREATE TABLE settlement (
     ratio       BIGINT NOT NULL,
     invoice     TEXT NOT NULL,
     note        TEXT NOT NULL,
+    funds       TEXT NOT NULL,
     document    BLOB NOT NULL
 );
 CREATE INDEX settlement_visit ON settlement (visit);
 
--- What each stage paid; fund '' is an account.
-CREATE TABLE settlement_stage (
-    settlement TEXT NOT NULL,
-    n          INTEGER NOT NULL,
-    stage      TEXT NOT NULL,
-    title      TEXT NOT NULL,
-    fund       TEXT NOT NULL,
-    fund_title TEXT NOT NULL,
-    category   INTEGER NOT NULL,
-    code       TEXT NOT NULL,
-    base       BIGINT NOT NULL,
-    deductible BIGINT NOT NULL,
-    payable    BIGINT NOT NULL,
-    paid       BIGINT NOT NULL,
-    PRIMARY KEY (settlement, n)
-) WITHOUT ROWID;
-
--- A person's sums of the benefit year (年度累计), by accumulator, and how many
--- visits of a kind were settled in it (visits:KIND).
+-- A person's sums of a benefit year (年度累计), as {accumulator: fen, ...}, and
+-- among them how many visits of a kind were settled in it (visits:KIND).
 CREATE TABLE year_sum (
     person     TEXT NOT NULL,
     region     TEXT NOT NULL,
     scheme     INTEGER NOT NULL,
     year_start INTEGER NOT NULL,
-    name       TEXT NOT NULL,
-    amount     BIGINT NOT NULL,
-    PRIMARY KEY (person, region, scheme, year_start, name)
+    amounts    TEXT NOT NULL,
+    PRIMARY KEY (person, region, scheme, year_start)
 ) WITHOUT ROWID;
 
 -- Sign-ins of operators (签到).
