@@ -39,7 +39,7 @@ var pragmas = []string{
 	"PRAGMA synchronous = FULL",
 	"PRAGMA foreign_keys = ON",
 	"PRAGMA recursive_triggers = ON",
-	"PRAGMA cache_size = -65536",
+	"PRAGMA cache_size = -16384",
 	"PRAGMA temp_store = MEMORY",
 	"PRAGMA wal_autocheckpoint = 0", // see keepShort
 }
@@ -297,7 +297,7 @@ func (e *sqliteEngine) next(held int, until time.Time) *job {
 		return j
 	default:
 	}
-	if int(e.visitors.Load())-held <= held {
+	if int(e.visitors.Load())-held <= held/4 {
 		return nil
 	}
 	e.linger.Reset(left)
