@@ -64,18 +64,25 @@ var (
 	blob       = regexp.MustCompile(`\bBLOB\b`)
 	words      = regexp.MustCompile(`\bTEXT( NOT NULL|,)`)
 	appendOnly = regexp.MustCompile(`(?m)^-- append-only (\w+): (.*)$`)
+	often      = regexp.MustCompile(`(?m)^-- often changed: (\w+)$`)
+	long       = regexp.MustCompile(`(?m)^-- long rows: (\w+)$`)
 	clustered  = regexp.MustCompile(`\)\s*WITHOUT ROWID;`)
 )
 
-// spell writes a migration in a dialect: BLOB, WITHOUT ROWID, and lines of the
-// form "-- append-only TABLE: message", which make the database refuse with
-// the message to change or delete a row of the table.
+// spell writes a migration in a dialect: BLOB, WITHOUT ROWID, and lines of
+// these forms. "-- append-only TABLE: message" makes the database refuse with
+// the message to change or delete a row of the table. "-- often changed: TABLE"
+// leaves room on PostgreSQL's pages, so that a changed row stays on its own and
+// its indexes stay as they are. "-- long rows: TABLE" keeps rows of several
+// thousand bytes, packed before, in one piece.
 func spell(dialect goose.Dialect, text string) string {
 	postgres := dialect == goose.DialectPostgres
 	if postgres {
 		text = blob.ReplaceAllString(text, "BYTEA")
 		text = words.ReplaceAllString(text, `TEXT COLLATE "C"$1`) // sorted by bytes, as SQLite does
 		text = clustered.ReplaceAllString(text, ");")
+		text = often.ReplaceAllString(text, "ALTER TABLE $1 SET (fillfactor = 60);")
+		text = long.ReplaceAllString(text, "ALTER TABLE $1 SET (toast_tuple_target = 8160);")
 	}
 	return appendOnly.ReplaceAllStringFunc(text, func(line string) string {
 		m := appendOnly.FindStringSubmatch(line)

@@ -79,7 +79,9 @@ func Compare(ctx context.Context, tx *db.Tx, provider string, p Period) ([]Diffe
 		return nil
 	}, `SELECT f.item, MAX(f.name), CAST(SUM(f.quantity) AS BIGINT),
 			CASE WHEN EXISTS (SELECT 1 FROM item i WHERE i.code = f.item AND i.kind IN ('drug', 'consumable')) THEN 1 ELSE 0 END
-		FROM settlement s JOIN fee f ON f.visit = s.visit AND f.settlement = s.id LEFT JOIN fee o ON o.visit = f.visit AND o.serial = f.original AND f.original <> ''
+		FROM settlement s JOIN settled d ON d.visit = s.visit AND d.settlement = s.id
+			JOIN fee f ON f.visit = d.visit AND f.n >= d.first AND f.n <= d.last
+			LEFT JOIN fee o ON o.visit = f.visit AND o.serial = f.original AND f.original <> ''
 		WHERE s.provider = ? AND s.at >= ? AND COALESCE(o.day, f.day) >= ? AND COALESCE(o.day, f.day) <= ?
 		GROUP BY f.item`, provider, p.From.AddDays(-1).String(), int(p.From), int(p.To))
 	if err != nil {

@@ -90,7 +90,7 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 		}
 		known[f.Serial] = true
 		if f.Quantity < 0 && len(rows) > 0 { // it may take back one of these
-			if err := tx.Insert(ctx, "fee (visit, "+feeColumns+", settlement)", rows); err != nil {
+			if err := tx.Insert(ctx, "fee (visit, "+feeColumns+")", rows); err != nil {
 				return nil, err
 			}
 			rows = rows[:0:0]
@@ -101,17 +101,24 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 		}
 		n++
 		rows = append(rows, []any{visit, f.Serial, n, f.Batch, f.Original, f.Item, f.ProviderItem, r.Catalogue.Name, int(dayOf(f.Time)), int64(f.Quantity), f.Price, int64(f.Amount),
-			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor, stamp(f.Time), ""})
+			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor, stamp(f.Time)})
 		out = append(out, r)
 	}
-	if err := tx.Insert(ctx, "fee (visit, "+feeColumns+", settlement)", rows); err != nil {
+	if err := tx.Insert(ctx, "fee (visit, "+feeColumns+")", rows); err != nil {
 		return nil, err
 	}
 	return out, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Chain: audit.OfPerson(v.Person), Action: "visit.fees", Subject: visit, Details: map[string]int{"lines": len(fees)}})
 }
 
-// feeColumns are what a fee line is, without its visit and settlement.
-const feeColumns = "serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, at"
+// feeColumns are what a fee line is, without its visit.
+//
+// unsettled is the condition that a fee f is not settled, and settledBy reads
+// the fees f that a settlement of a visit settled.
+const (
+	feeColumns = "serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, at"
+	unsettled  = `NOT EXISTS (SELECT 1 FROM settled d WHERE d.visit = f.visit AND f.n >= d.first AND f.n <= d.last)`
+	settledBy  = `FROM settled d JOIN fee f ON f.visit = d.visit AND f.n >= d.first AND f.n <= d.last WHERE d.visit = ? AND d.settlement = ?`
+)
 
 // at makes a line's error name the line, counted from 1.
 func at(err error, i int) error {
@@ -227,7 +234,7 @@ func (s *Service) takesBack(ctx context.Context, tx *db.Tx, visit string, f Fee)
 	}
 	var item string
 	var price int64
-	err = tx.QueryRow(ctx, `SELECT item, price, quantity, amount FROM fee WHERE visit = ? AND serial = ? AND quantity > 0 AND settlement = ''`, visit, f.Original).
+	err = tx.QueryRow(ctx, `SELECT item, price, quantity, amount FROM fee f WHERE visit = ? AND serial = ? AND quantity > 0 AND `+unsettled, visit, f.Original).
 		Scan(&item, &price, &left.quantity, &left.amount)
 	if db.IsNotFound(err) {
 		return left, &Error{"original", f.Original, "本次就诊没有这条未结算的原费用明细"}
@@ -268,7 +275,7 @@ func Multiply(q catalogue.Quantity, price int64) money.Fen {
 type netLine struct {
 	policy.Line
 	serial   string
-	serials  []string // its own and those that take back from it
+	numbers  []int // of the fee and of those that take back from it
 	batch    string
 	quantity catalogue.Quantity
 	item     catalogue.Item
@@ -278,17 +285,18 @@ type netLine struct {
 type feeRow struct {
 	netLine
 	original string
+	n        int
 }
 
 // laterFees reads the unsettled fee lines of a visit.
 func laterFees(ctx context.Context, tx *db.Tx, into *[]feeRow, visit string) error {
 	return tx.Later(ctx, func(rs *db.Rows) error {
 		var l feeRow
-		err := rs.Scan(&l.serial, &l.original, &l.batch, &l.Name, &l.Date, &l.quantity, &l.Amount, &l.Class, &l.FirstPay, &l.item.UnitCeiling)
+		err := rs.Scan(&l.serial, &l.n, &l.original, &l.batch, &l.Name, &l.Date, &l.quantity, &l.Amount, &l.Class, &l.FirstPay, &l.item.UnitCeiling)
 		*into = append(*into, l)
 		return err
-	}, `SELECT serial, original, batch, name, day, quantity, amount, class, first_pay, unit_ceiling FROM fee
-		WHERE visit = ? AND settlement = '' ORDER BY n`, visit)
+	}, `SELECT serial, n, original, batch, name, day, quantity, amount, class, first_pay, unit_ceiling FROM fee f
+		WHERE visit = ? AND `+unsettled+` ORDER BY n`, visit)
 }
 
 // netFees are the unsettled lines of one batch or of all, up to a day or all,
@@ -299,7 +307,7 @@ func (r *snapshot) netFees(batch string, until civil.Date) (lines []netLine, tot
 	index := make(map[string]int, len(r.fees))
 	for _, f := range r.fees {
 		if f.quantity > 0 {
-			f.serials = []string{f.serial}
+			f.numbers = []int{f.n}
 			index[f.serial] = len(all)
 			all = append(all, f.netLine)
 			continue
@@ -310,7 +318,7 @@ func (r *snapshot) netFees(batch string, until civil.Date) (lines []netLine, tot
 		}
 		all[i].quantity += f.quantity
 		all[i].Amount += f.Amount
-		all[i].serials = append(all[i].serials, f.serial)
+		all[i].numbers = append(all[i].numbers, f.n)
 	}
 	for _, l := range all {
 		if batch != "" && l.batch != batch || until != 0 && l.Date > until {

@@ -44,7 +44,8 @@ func (s *Service) Medicines(ctx context.Context, tx *db.Tx, person string, from,
 	}, `SELECT f.visit, v.code, s.kind, s.provider, f.serial, f.item, f.provider_item, f.day,
 			CAST(f.quantity + COALESCE((SELECT SUM(b.quantity) FROM fee b WHERE b.visit = f.visit AND b.original = f.serial AND b.quantity < 0), 0) AS BIGINT),
 			f.price, f.name, f.class
-		FROM settlement s JOIN visit v ON v.id = s.visit JOIN fee f ON f.visit = s.visit AND f.settlement = s.id
+		FROM settlement s JOIN visit v ON v.id = s.visit JOIN settled d ON d.visit = s.visit AND d.settlement = s.id
+			JOIN fee f ON f.visit = d.visit AND f.n >= d.first AND f.n <= d.last
 		WHERE s.person = ? AND s.kind IN (?, ?) AND f.day >= ? AND f.day <= ? AND f.quantity > 0
 		ORDER BY f.day, s.n, f.n`, person, policy.Chronic, policy.Special, int(from), int(to))
 	if err != nil {

@@ -97,7 +97,7 @@ type SettledFee struct {
 func (s *Service) SettledFees(ctx context.Context, tx *db.Tx, st *Settlement) ([]SettledFee, error) {
 	// The fees of a settlement that does not stand were copied aside; those of
 	// a reversal are the ones that it reversed.
-	of, from := st.ID, `SELECT `+feeColumns+` FROM fee WHERE visit = ? AND settlement = ? ORDER BY n`
+	of, from := st.ID, `SELECT `+feeColumns+` `+settledBy+` ORDER BY n`
 	args := []any{st.Visit.ID}
 	sign := int64(1)
 	if st.Reverses != "" {

@@ -3,6 +3,7 @@ package settlement
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/calc"
@@ -50,7 +51,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	if err := s.write(ctx, tx, st, serials); err != nil {
 		return err
 	}
-	if err := markFees(ctx, tx, st, q.Batch == "" && q.until(st) == 0, lines); err != nil {
+	if err := markFees(ctx, tx, st, lines); err != nil {
 		return err
 	}
 	if stay(st.Visit.Kind) && !q.MidStay {
@@ -136,20 +137,22 @@ func entryKind(st *Settlement) string {
 	return "settlement"
 }
 
-// markFees marks the fees of the lines as settled; whole says that they are all
-// that are unsettled.
-func markFees(ctx context.Context, tx *db.Tx, st *Settlement, whole bool, lines []netLine) error {
-	if whole {
-		return tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND settlement = ''`, st.ID, st.Visit.ID)
-	}
+// markFees marks the fees of the lines as settled.
+func markFees(ctx context.Context, tx *db.Tx, st *Settlement, lines []netLine) error {
+	var numbers []int
 	for _, l := range lines {
-		for _, serial := range l.serials {
-			if err := tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND serial = ?`, st.ID, st.Visit.ID, serial); err != nil {
-				return err
-			}
-		}
+		numbers = append(numbers, l.numbers...)
 	}
-	return nil
+	slices.Sort(numbers)
+	var rows [][]any
+	for i, n := range numbers {
+		if i > 0 && n == numbers[i-1]+1 {
+			rows[len(rows)-1][2] = n
+			continue
+		}
+		rows = append(rows, []any{st.Visit.ID, n, n, st.ID})
+	}
+	return tx.Insert(ctx, "settled (visit, first, last, settlement)", rows)
 }
 
 // visitCount is the name of the sum that counts visits of a kind; stays of all

@@ -196,8 +196,9 @@ func TestVerifyFinds(t *testing.T) {
 		"line":         {`document||["2",0,0,0,300000]|["2",0,0,1,299999]`, "line 2"},
 		"visits":       {`UPDATE year_sum SET amounts = replace(amounts, '"visits:inpatient":1', '"visits:inpatient":2')`, "visits:inpatient"},
 		"fee":          {`UPDATE fee SET amount = amount + 1 WHERE serial = '1'`, "its fees sum to"},
-		"fee unmarked": {`UPDATE fee SET settlement = '' WHERE serial = '1'`, "its fees sum to"},
-		"fee astray":   {`UPDATE fee SET settlement = 'none'`, "its fees sum to"},
+		"fee unmarked": {`UPDATE settled SET first = first + 1`, "its fees sum to"},
+		"fee twice":    {`INSERT INTO settled (visit, first, last, settlement) SELECT visit, 2, 2, settlement FROM settled`, ""},
+		"fee astray":   {`UPDATE settled SET settlement = 'none'`, "its fees sum to"},
 	} {
 		err := w.update(func(tx *db.Tx) error {
 			if n, err := w.tamper(tx, x.query); err != nil || n == 0 {

@@ -47,6 +47,6 @@ func (s *Service) DecidedOn(ctx context.Context, tx *db.Tx, person string, from,
 		out = append(out, d)
 		return nil
 	}, `SELECT s.id, s.provider, s.document FROM settlement s WHERE s.person = ? AND s.day >= ? AND s.day <= ? AND s.refused = 0
-		AND EXISTS (SELECT 1 FROM fee f WHERE f.visit = s.visit AND f.settlement = s.id) ORDER BY s.n`, person, int(from), int(to))
+		AND EXISTS (SELECT 1 FROM settled d WHERE d.visit = s.visit AND d.settlement = s.id) ORDER BY s.n`, person, int(from), int(to))
 	return out, err
 }

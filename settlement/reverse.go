@@ -50,7 +50,7 @@ func (s *Service) Reverse(ctx context.Context, tx *db.Tx, q ReverseRequest) (*Re
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.Exec(ctx, `UPDATE fee SET settlement = '' WHERE visit = ? AND settlement = ?`, old.Visit.ID, old.ID); err != nil {
+	if err := tx.Exec(ctx, `DELETE FROM settled WHERE visit = ? AND settlement = ?`, old.Visit.ID, old.ID); err != nil {
 		return nil, err
 	}
 	if stay(old.Visit.Kind) {
@@ -158,7 +158,7 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 	if err := s.write(ctx, tx, st, serials); err != nil {
 		return nil, err
 	}
-	if err := tx.Exec(ctx, `INSERT INTO reversed_fee (settlement, `+feeColumns+`) SELECT settlement, `+feeColumns+` FROM fee WHERE visit = ? AND settlement = ?`,
+	if err := tx.Exec(ctx, `INSERT INTO reversed_fee (settlement, `+feeColumns+`) SELECT settlement, `+feeColumns+` `+settledBy,
 		old.Visit.ID, old.ID); err != nil {
 		return nil, err
 	}
@@ -303,7 +303,7 @@ func (s *Service) remake(ctx context.Context, tx *db.Tx, r *row, st *Settlement,
 	if err := s.write(ctx, tx, st, serials); err != nil {
 		return err
 	}
-	if err := tx.Exec(ctx, `UPDATE fee SET settlement = ? WHERE visit = ? AND settlement = ?`, st.ID, st.Visit.ID, r.ID); err != nil {
+	if err := tx.Exec(ctx, `UPDATE settled SET settlement = ? WHERE visit = ? AND settlement = ?`, st.ID, st.Visit.ID, r.ID); err != nil {
 		return err
 	}
 	return s.post(ctx, tx, st, others, "settle.again", actor)

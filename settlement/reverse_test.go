@@ -80,7 +80,7 @@ func TestReverseFailureLeavesNothing(t *testing.T) {
 		w.must(w.db.View(w.ctx, func(tx *db.Tx) error {
 			s = ""
 			for _, query := range []string{`SELECT COUNT(*) FROM settlement`, `SELECT COUNT(*) FROM reversed_fee`, `SELECT COUNT(*) FROM posting`, `SELECT COUNT(*) FROM audit`,
-				`SELECT COUNT(*) FROM fee WHERE settlement <> ''`, `SELECT SUM(LENGTH(amounts)) FROM year_sum`, `SELECT SUM(closed) FROM visit`} {
+				`SELECT COUNT(*) FROM settled`, `SELECT SUM(LENGTH(amounts)) FROM year_sum`, `SELECT SUM(closed) FROM visit`} {
 				var n int64
 				if err := tx.QueryRow(w.ctx, query).Scan(&n); err != nil {
 					return err

@@ -162,7 +162,7 @@ func (s *Service) WithdrawFees(ctx context.Context, tx *db.Tx, q WithdrawRequest
 		return 0, &Error{field, value, "没有未结算的费用明细"}
 	}
 	for _, serial := range gone {
-		if err := tx.Exec(ctx, `DELETE FROM fee WHERE visit = ? AND serial = ? AND settlement = ''`, v.ID, serial); err != nil {
+		if err := tx.Exec(ctx, `DELETE FROM fee WHERE visit = ? AND serial = ?`, v.ID, serial); err != nil {
 			return 0, err
 		}
 	}
@@ -186,7 +186,8 @@ func feesOf(ctx context.Context, tx *db.Tx, visit string) (feeMarks, error) {
 		f.n = len(out)
 		out[serial] = f
 		return err
-	}, `SELECT serial, batch, original, settlement FROM fee WHERE visit = ? ORDER BY n`, visit)
+	}, `SELECT serial, batch, original, COALESCE((SELECT d.settlement FROM settled d WHERE d.visit = f.visit AND f.n >= d.first AND f.n <= d.last), '')
+		FROM fee f WHERE visit = ? ORDER BY n`, visit)
 	return out, err
 }
 

@@ -242,7 +242,7 @@ func parts(ctx context.Context, tx *db.Tx, r *row, want *policy.Result) error {
 	}
 	// A settlement that stands marks its fees; those of one that does not were
 	// copied aside.
-	query, args, sum := `SELECT COALESCE(SUM(amount), 0) FROM fee WHERE settlement = ? AND visit = ?`, []any{r.ID, r.Visit.ID}, want.Total
+	query, args, sum := `SELECT COALESCE(SUM(f.amount), 0) `+settledBy, []any{r.Visit.ID, r.ID}, want.Total
 	switch {
 	case r.ReversedBy != "":
 		query, args = `SELECT COALESCE(SUM(amount), 0) FROM reversed_fee WHERE settlement = ?`, []any{r.ID}
@@ -289,11 +289,12 @@ func posted(ctx context.Context, tx *db.Tx, st *Settlement) error {
 	return nil
 }
 
-// unreferenced finds what belongs to a settlement that is not there.
+// unreferenced finds what belongs to a settlement that is not there, and fees
+// that belong to two.
 func unreferenced(ctx context.Context, tx *db.Tx) error {
 	for what, query := range map[string]string{
 		"ledger entry": `SELECT ref FROM entry WHERE kind IN ('settlement', 'reversal') AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = entry.ref) ORDER BY ref LIMIT 1`,
-		"settled fee":  `SELECT settlement FROM fee WHERE settlement <> '' AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = fee.settlement) ORDER BY settlement LIMIT 1`,
+		"settled fee":  `SELECT settlement FROM settled WHERE NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = settled.settlement) ORDER BY settlement LIMIT 1`,
 	} {
 		var id string
 		err := tx.QueryRow(ctx, query).Scan(&id)
@@ -303,6 +304,15 @@ func unreferenced(ctx context.Context, tx *db.Tx) error {
 		if !db.IsNotFound(err) {
 			return err
 		}
+	}
+	var one, other string
+	err := tx.QueryRow(ctx, `SELECT a.settlement, b.settlement FROM settled a JOIN settled b ON b.visit = a.visit AND b.first > a.first AND b.first <= a.last
+		ORDER BY a.visit, a.first LIMIT 1`).Scan(&one, &other)
+	if err == nil {
+		return fmt.Errorf("a fee is settled twice, by %s and %s", one, other)
+	}
+	if !db.IsNotFound(err) {
+		return err
 	}
 	return nil
 }

@@ -51,7 +51,8 @@ type table struct {
 // rows.
 var copied = []struct{ table, columns, where string }{
 	{"visit", "id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed, ended, cancelled", "id = (SELECT visit FROM settlement WHERE id = ?)"},
-	{"fee", "visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, at, settlement", "settlement = ?"},
+	{"fee", "visit, serial, n, batch, original, item, provider_item, name, day, quantity, price, amount, class, first_pay, unit_ceiling, department, doctor, at", "visit = (SELECT visit FROM settlement WHERE id = ?)"},
+	{"settled", "visit, first, last, settlement", "settlement = ?"},
 	{"settlement", "id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, ratio, hospital, note, funds, document, reverses, replaces, place, counts_from, counts_to, stay_borne", "id = ?"},
 	{"entry", "id, at, day, kind, ref, debit, credit", "ref = ?"},
 	{"posting", "entry, n, account, day, amount", "entry = (SELECT id FROM entry WHERE ref = ?)"},

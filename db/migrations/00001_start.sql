@@ -12,6 +12,7 @@ CREATE TABLE reply (
     body   BLOB NOT NULL,
     PRIMARY KEY (scope, key)
 );
+-- long rows: reply
 
 -- Append-only record of who did what. Each chain's records are linked by their
 -- digests; its head says how many there are and how the last ends.
@@ -32,6 +33,7 @@ CREATE TABLE audit_head (
     seq   BIGINT NOT NULL,
     hash  BLOB NOT NULL
 ) WITHOUT ROWID;
+-- often changed: audit_head
 
 -- People (参保人). Citizen ID and phone are sealed, and found by their keyed
 -- digests; one phone may be several people's.
@@ -126,6 +128,7 @@ CREATE TABLE account (
     id      TEXT NOT NULL PRIMARY KEY,
     balance BIGINT NOT NULL
 ) WITHOUT ROWID;
+-- often changed: account
 CREATE TABLE entry (
     id     BIGINT NOT NULL PRIMARY KEY,
     at     TEXT NOT NULL,
@@ -187,7 +190,9 @@ CREATE TABLE diagnosis (
     PRIMARY KEY (visit, n)
 );
 
--- Fee lines (费用明细). quantity has 4 decimals, price 6.
+-- Fee lines (费用明细), numbered n in their visit. quantity has 4 decimals,
+-- price 6. Which are settled is in settled, so that settling a visit writes one
+-- row and not all of its fees.
 CREATE TABLE fee (
     visit         TEXT NOT NULL,
     serial        TEXT NOT NULL,
@@ -206,8 +211,17 @@ CREATE TABLE fee (
     unit_ceiling  BIGINT NOT NULL,
     department    TEXT NOT NULL,
     doctor        TEXT NOT NULL,
-    settlement    TEXT NOT NULL,
     PRIMARY KEY (visit, serial)
+) WITHOUT ROWID;
+
+-- The fees of a visit, from the number first to the number last, that a
+-- settlement that stands settled.
+CREATE TABLE settled (
+    visit      TEXT NOT NULL,
+    first      INTEGER NOT NULL,
+    last       INTEGER NOT NULL,
+    settlement TEXT NOT NULL,
+    PRIMARY KEY (visit, first)
 ) WITHOUT ROWID;
 
 -- Settlements (结算), as they were made, whatever became of their packages
@@ -242,6 +256,7 @@ CREATE TABLE settlement (
     document    BLOB NOT NULL
 );
 CREATE INDEX settlement_visit ON settlement (visit);
+-- long rows: settlement
 
 -- A person's sums of a benefit year (年度累计), as {accumulator: fen, ...}, and
 -- among them how many visits of a kind were settled in it (visits:KIND).
@@ -253,6 +268,7 @@ CREATE TABLE year_sum (
     amounts    TEXT NOT NULL,
     PRIMARY KEY (person, region, scheme, year_start)
 ) WITHOUT ROWID;
+-- often changed: year_sum
 
 -- Sign-ins of operators (签到).
 CREATE TABLE sign_in (
