@@ -3,6 +3,7 @@ package his
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,9 @@ func (s *Server) discharge(ctx context.Context, tx *db.Tx, r *request, _ *answer
 	}
 	if in.text("dscg_way") == died && in.text("die_date") == "" {
 		return refuse("离院方式 dscg_way 为 %s 死亡，须填写死亡日期 die_date", died)
+	}
+	if err := s.expectNotes(ctx, tx, v.ID, false); err != nil {
+		return err
 	}
 	err = s.Settlement.Discharge(ctx, tx, settlement.DischargeRequest{
 		Visit: v.ID, Person: v.Person, Provider: r.provider, Scheme: sch, Ended: moment(in.text("endtime")),
@@ -79,6 +83,9 @@ func (s *Server) amend(ctx context.Context, tx *db.Tx, r *request, _ *answer) er
 	why := v.Cause
 	if content := in.text("exp_content"); content != "" {
 		why = cause(content)
+	}
+	if err := s.expectNotes(ctx, tx, v.ID, false); err != nil {
+		return err
 	}
 	err = s.Settlement.Amend(ctx, tx, settlement.AmendRequest{
 		Visit: v.ID, Person: v.Person, Provider: r.provider, Kind: kind, Begun: moment(in.text("begntime")), Number: in.text("ipt_otp_no"),
@@ -151,29 +158,43 @@ func (s *Server) writeNotes(ctx context.Context, tx *db.Tx, visit string, notes 
 	if err != nil {
 		return err
 	}
-	return tx.Exec(ctx, `INSERT INTO his_visit (visit, notes) VALUES (?, ?) ON CONFLICT (visit) DO UPDATE SET notes = excluded.notes`,
-		visit, s.Sealer.Seal(sealNotes, string(data)))
+	sealed := s.Sealer.Seal(sealNotes, string(data))
+	tx.Keep(notesKey(visit), &sealed)
+	return tx.Exec(ctx, `INSERT INTO his_visit (visit, notes) VALUES (?, ?) ON CONFLICT (visit) DO UPDATE SET notes = excluded.notes`, visit, sealed)
+}
+
+// notesKey is where a transaction holds the sealed notes of a visit.
+type notesKey string
+
+// expectNotes reads the notes of a visit together with what else the
+// transaction reads. A visit that is new has none.
+func (s *Server) expectNotes(ctx context.Context, tx *db.Tx, visit string, isNew bool) error {
+	sealed := new([]byte)
+	tx.Keep(notesKey(visit), sealed)
+	if isNew {
+		return nil
+	}
+	return tx.Later(ctx, func(rows *db.Rows) error { return rows.Scan(sealed) }, `SELECT notes FROM his_visit WHERE visit = ?`, visit)
 }
 
 // notes are what was kept of a visit, by the field names of 5201.
 func (s *Server) notes(ctx context.Context, tx *db.Tx, visit string) (map[string]string, error) {
+	sealed, ok := tx.Kept(notesKey(visit)).(*[]byte)
+	if !ok {
+		if err := errors.Join(s.expectNotes(ctx, tx, visit, false), tx.Flush(ctx)); err != nil {
+			return nil, err
+		}
+		sealed = tx.Kept(notesKey(visit)).(*[]byte)
+	}
 	notes := map[string]string{}
-	var sealed []byte
-	err := tx.QueryRow(ctx, `SELECT notes FROM his_visit WHERE visit = ?`, visit).Scan(&sealed)
-	if db.IsNotFound(err) {
+	if len(*sealed) == 0 {
 		return notes, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	plain, err := s.Sealer.Open(sealNotes, sealed)
-	if err == nil {
-		err = json.Unmarshal([]byte(plain), &notes)
-	}
+	text, err := s.Sealer.Open(sealNotes, *sealed)
 	if err != nil {
 		return nil, fmt.Errorf("notes of visit %s: %w", visit, err)
 	}
-	return notes, nil
+	return notes, json.Unmarshal([]byte(text), &notes)
 }
 
 // nights are 住院天数 (ipt_days): a stay of one day counts one.

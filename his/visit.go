@@ -44,7 +44,7 @@ func (s *Server) register(ctx context.Context, tx *db.Tx, r *request, a *answer)
 	if err != nil {
 		return spell(err)
 	}
-	if err := s.keepNotes(ctx, tx, r, v.ID, in); err != nil {
+	if err := errors.Join(s.expectNotes(ctx, tx, v.ID, true), s.keepNotes(ctx, tx, r, v.ID, in)); err != nil {
 		return err
 	}
 	out := a.add("data")
@@ -72,6 +72,9 @@ func (s *Server) describe(ctx context.Context, tx *db.Tx, r *request, _ *answer)
 	why := v.Cause
 	if content != "" {
 		why = cause(content)
+	}
+	if err := s.expectNotes(ctx, tx, v.ID, false); err != nil {
+		return err
 	}
 	err = s.Settlement.Describe(ctx, tx, settlement.DescribeRequest{
 		Visit: v.ID, Person: v.Person, Provider: r.provider, Kind: kind, Begun: moment(in.text("begntime")),
@@ -119,7 +122,7 @@ func (s *Server) admit(ctx context.Context, tx *db.Tx, r *request, a *answer) er
 	}
 	r.subject = v.ID
 	a.add("result").set("mdtrt_id", v.ID)
-	return s.keepNotes(ctx, tx, r, v.ID, in)
+	return errors.Join(s.expectNotes(ctx, tx, v.ID, true), s.keepNotes(ctx, tx, r, v.ID, in))
 }
 
 // diagnoses are the rows of diagnoses that stand (有效标志 not 0). Where no row

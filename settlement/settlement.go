@@ -156,7 +156,7 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.In(zone).Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Code, v.Department); err != nil {
 		return Visit{}, err
 	}
-	if err := writeDiagnoses(ctx, tx, v.ID, false, q.Diagnoses); err != nil {
+	if err := writeDiagnoses(ctx, tx, v.ID, false, 0, q.Diagnoses); err != nil {
 		return Visit{}, err
 	}
 	return v, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(v.Person), Action: "visit.open", Subject: v.ID, Details: map[string]string{"kind": v.Kind.String()}})
@@ -195,19 +195,24 @@ func insuredIn(all []enrolment.Insurance, scheme policy.Scheme) error {
 	return &Error{"scheme", scheme.Title(), "该人员这一天参加的是" + counts.Scheme.Title() + "医保"}
 }
 
-// writeDiagnoses replaces the visit's diagnoses of the admission or of the
+// replaceDiagnoses replaces the visit's diagnoses of the admission or of the
 // discharge; nil leaves them.
-func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, discharge bool, ds []Diagnosis) error {
+func replaceDiagnoses(ctx context.Context, tx *db.Tx, visit string, discharge bool, ds []Diagnosis) error {
 	if ds == nil {
 		return nil
-	}
-	if err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ? AND discharge = ?`, visit, discharge); err != nil {
-		return err
 	}
 	var n int
 	if err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(n), 0) FROM diagnosis WHERE visit = ?`, visit).Scan(&n); err != nil {
 		return err
 	}
+	if err := tx.Exec(ctx, `DELETE FROM diagnosis WHERE visit = ? AND discharge = ?`, visit, discharge); err != nil {
+		return err
+	}
+	return writeDiagnoses(ctx, tx, visit, discharge, n, ds)
+}
+
+// writeDiagnoses adds diagnoses to a visit that has n.
+func writeDiagnoses(ctx context.Context, tx *db.Tx, visit string, discharge bool, n int, ds []Diagnosis) error {
 	rows := make([][]any, len(ds))
 	for i, d := range ds {
 		rows[i] = []any{visit, n + 1 + i, d.Kind, d.Code, d.Name, d.Main, discharge, d.Rank, d.Condition, d.Department, d.DoctorCode, d.Doctor, stamp(d.At)}
@@ -267,11 +272,14 @@ func (s *Service) Describe(ctx context.Context, tx *db.Tx, q DescribeRequest) er
 	if stay(v.Kind) || stay(q.Kind) {
 		return &Error{"kind", q.Kind.Title(), "门诊与住院不能互改：这次就诊登记为" + v.Kind.Title()}
 	}
-	if err := tx.Exec(ctx, `UPDATE visit SET kind = ?, begun = ?, disease = ?, disease_name = ?, cause = ?, code = ? WHERE id = ?`,
-		q.Kind, q.Begun.In(zone).Format(clock), q.Disease, q.DiseaseName, q.Cause, q.Code, q.Visit); err != nil {
+	if err := audit.Expect(ctx, tx, audit.OfPerson(v.Person)); err != nil {
 		return err
 	}
-	if err := writeDiagnoses(ctx, tx, q.Visit, false, q.Diagnoses); err != nil {
+	if err := replaceDiagnoses(ctx, tx, q.Visit, false, q.Diagnoses); err != nil {
+		return err
+	}
+	if err := tx.Exec(ctx, `UPDATE visit SET kind = ?, begun = ?, disease = ?, disease_name = ?, cause = ?, code = ? WHERE id = ?`,
+		q.Kind, q.Begun.In(zone).Format(clock), q.Disease, q.DiseaseName, q.Cause, q.Code, q.Visit); err != nil {
 		return err
 	}
 	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(v.Person), Action: "visit.describe", Subject: q.Visit, Details: map[string]string{"kind": q.Kind.String()}})

@@ -248,7 +248,7 @@ func (s *Service) Discharge(ctx context.Context, tx *db.Tx, q DischargeRequest) 
 	if err := tx.Exec(ctx, `UPDATE visit SET ended = ?, disease = ?, disease_name = ? WHERE id = ?`, stamp(q.Ended), q.Disease, q.DiseaseName, v.ID); err != nil {
 		return err
 	}
-	if err := writeDiagnoses(ctx, tx, v.ID, true, q.Diagnoses); err != nil {
+	if err := replaceDiagnoses(ctx, tx, v.ID, true, q.Diagnoses); err != nil {
 		return err
 	}
 	return s.note(ctx, tx, v, q.Actor, "stay.discharge", map[string]string{"ended": stamp(q.Ended)})
@@ -392,7 +392,7 @@ func (s *Service) Amend(ctx context.Context, tx *db.Tx, q AmendRequest) error {
 		if err != nil {
 			return err
 		}
-		if err := writeDiagnoses(ctx, tx, v.ID, false, merged(all, q.Diagnoses)); err != nil {
+		if err := replaceDiagnoses(ctx, tx, v.ID, false, merged(all, q.Diagnoses)); err != nil {
 			return err
 		}
 	}

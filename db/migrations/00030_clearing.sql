@@ -2,7 +2,6 @@
 
 -- Reconciliation and clearing choose settlements by when they were made.
 CREATE INDEX settlement_provider_at ON settlement (provider, at);
-CREATE INDEX settlement_at ON settlement (at);
 
 -- Clearing applications (清算申请) of a provider for a month, yyyymm. region is
 -- the care region, state the number of the national dictionary of clearing
