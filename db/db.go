@@ -282,17 +282,6 @@ func (t *Tx) Remember(ctx context.Context, scope, key string, digest, reply []by
 // held, all take them in the same order.
 func (t *Tx) Lock(ctx context.Context, name string) error { return t.hold(ctx, name) }
 
-// LockRows holds the rows that a query reads until the transaction ends; the
-// query ends in ForUpdate or ForNoKeyUpdate, and its values name the rows. Like
-// Exec it may wait to be sent, but what is read after it is read under the
-// lock.
-func (t *Tx) LockRows(ctx context.Context, query string, args ...any) error {
-	if t.server {
-		return t.later(ctx, query, plain(args), func(*Rows) error { return nil })
-	}
-	return t.hold(ctx, fmt.Sprint(plain(args)...))
-}
-
 // errPanic carries a panic of a transaction's function to the goroutine that
 // asked for it.
 type errPanic struct {

@@ -11,7 +11,7 @@ import (
 type concurrentKey struct{}
 
 // Concurrent marks what runs under the context as fit to run beside others: it
-// holds all that it decides upon (Lock, LockRows, ForUpdate) before it reads
+// holds all that it decides upon (Lock, ForUpdate) before it reads
 // it. On SQLite, where transactions otherwise run one after the other, such a
 // one computes while others do, as every transaction does on PostgreSQL.
 func Concurrent(ctx context.Context) context.Context {

@@ -142,17 +142,20 @@ type personKey string
 func (r *Register) Expect(ctx context.Context, tx *db.Tx, id string) error {
 	found := new([]Person)
 	tx.Keep(personKey(id), found)
-	return r.people(ctx, tx, found, "id", id)
+	return r.people(ctx, tx, found, "id", id, "")
+}
+
+// ExpectAlone is Expect that makes the transactions that decide upon the person
+// happen one after the other: what is read after it holds until the
+// transaction ends.
+func (r *Register) ExpectAlone(ctx context.Context, tx *db.Tx, id string) error {
+	found := new([]Person)
+	tx.Keep(personKey(id), found)
+	return r.people(ctx, tx, found, "id", id, db.ForNoKeyUpdate)
 }
 
 // Expected reports whether the person was read, or will be at the next flush.
 func (r *Register) Expected(tx *db.Tx, id string) bool { return tx.Kept(personKey(id)) != nil }
-
-// Lock makes the transactions that decide upon a person happen one after the
-// other. What is read after it holds until the transaction ends.
-func Lock(ctx context.Context, tx *db.Tx, person string) error {
-	return tx.LockRows(ctx, `SELECT id FROM person WHERE id = ?`+db.ForNoKeyUpdate, person)
-}
 
 // ByCitizenID finds a person by citizen ID.
 func (r *Register) ByCitizenID(ctx context.Context, tx *db.Tx, id string) (Person, bool, error) {
@@ -172,21 +175,22 @@ func (r *Register) ByToken(ctx context.Context, tx *db.Tx, token string) (Person
 // ByPhone lists the people of a phone number: a family may share one.
 func (r *Register) ByPhone(ctx context.Context, tx *db.Tx, phone string) ([]Person, error) {
 	var out []Person
-	err := r.people(ctx, tx, &out, "phone_digest", r.sealer.Index(sealPhone, phone))
+	err := r.people(ctx, tx, &out, "phone_digest", r.sealer.Index(sealPhone, phone), "")
 	return out, errors.Join(err, tx.Flush(ctx))
 }
 
 // find is for columns that hold every value once.
 func (r *Register) find(ctx context.Context, tx *db.Tx, column string, key any) (Person, bool, error) {
 	var all []Person
-	if err := errors.Join(r.people(ctx, tx, &all, column, key), tx.Flush(ctx)); err != nil || len(all) == 0 {
+	if err := errors.Join(r.people(ctx, tx, &all, column, key, ""), tx.Flush(ctx)); err != nil || len(all) == 0 {
 		return Person{}, false, err
 	}
 	return all[0], true, nil
 }
 
-// people reads, at the next flush, those with the key in the column.
-func (r *Register) people(ctx context.Context, tx *db.Tx, out *[]Person, column string, key any) error {
+// people reads, at the next flush, those with the key in the column, and holds
+// them if the lock says so.
+func (r *Register) people(ctx context.Context, tx *db.Tx, out *[]Person, column string, key any, lock string) error {
 	return tx.Later(ctx, func(rows *db.Rows) error {
 		var p Person
 		var citizenID, phone []byte
@@ -204,7 +208,7 @@ func (r *Register) people(ctx context.Context, tx *db.Tx, out *[]Person, column 
 		}
 		*out = append(*out, p)
 		return nil
-	}, `SELECT id, name, citizen_id, token, female, birth, region, employer, phone FROM person WHERE `+column+` = ? ORDER BY id`, key)
+	}, `SELECT id, name, citizen_id, token, female, birth, region, employer, phone FROM person WHERE `+column+` = ? ORDER BY id`+lock, key)
 }
 
 // AddInsurance adds a spell of insurance.

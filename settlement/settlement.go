@@ -307,19 +307,20 @@ type visitKey string
 // first makes the transactions about the person happen one after the other.
 func (s *Service) Expect(ctx context.Context, tx *db.Tx, visit, person string, change bool) error {
 	locked := tx.Kept(lockKey(person)) != nil
-	if change && !locked {
-		if err := enrolment.Lock(ctx, tx, person); err != nil {
-			return err
-		}
-		tx.Keep(lockKey(person), true)
-	}
 	// What was read before the lock may have changed.
-	if again := change && !locked; person != "" && (again || !s.register.Expected(tx, person)) {
-		if err := s.register.Expect(ctx, tx, person); err != nil {
-			return err
-		}
+	again := change && !locked
+	var err error
+	switch {
+	case again:
+		tx.Keep(lockKey(person), true)
+		err = s.register.ExpectAlone(ctx, tx, person)
+	case person != "" && !s.register.Expected(tx, person):
+		err = s.register.Expect(ctx, tx, person)
 	}
-	if again := change && !locked; visit != "" && (again || tx.Kept(visitKey(visit)) == nil) {
+	if err != nil {
+		return err
+	}
+	if visit != "" && (again || tx.Kept(visitKey(visit)) == nil) {
 		return s.expectVisit(ctx, tx, visit)
 	}
 	return nil
