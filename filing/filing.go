@@ -166,6 +166,7 @@ type Recognition struct {
 	Provider     string
 	ProviderName string // as registered; set by Declare
 	On           civil.Date
+	Operated     string // 手术时间, as declared
 	DoctorCode   string
 	Doctor       string
 }

@@ -163,7 +163,7 @@ func (s *Server) declareDisease(ctx context.Context, tx *db.Tx, r *request, a *a
 	}
 	return s.declare(ctx, tx, r, in, p, filing.Declaration{Details: filing.Details{Evidence: in.text("memo"), Disease: &filing.Recognition{
 		Code: in.text("opsp_dise_code"), Name: in.text("opsp_dise_name"), Provider: in.text("ide_fixmedins_no"),
-		On: day(in.text("hosp_ide_date")), DoctorCode: in.text("diag_dr_codg"), Doctor: in.text("diag_dr_name"),
+		On: day(in.text("hosp_ide_date")), Operated: in.text("exp_content"), DoctorCode: in.text("diag_dr_codg"), Doctor: in.text("diag_dr_name"),
 	}}}, a)
 }
 
@@ -234,6 +234,9 @@ func (s *Server) declareInjury(ctx context.Context, tx *db.Tx, r *request, a *an
 	if err != nil {
 		return err
 	}
+	if err := s.samePerson(ctx, tx, r, in, p); err != nil {
+		return err
+	}
 	if from := in.text("dcla_souc"); from != "" && from != declaredByProvider {
 		r.warnings = append(r.warnings, "申报来源 dcla_souc 按 01 定点医药机构处理")
 	}
@@ -242,6 +245,35 @@ func (s *Server) declareInjury(ctx context.Context, tx *db.Tx, r *request, a *an
 		Agent: agent(in), Evidence: in.text("memo"),
 		Injury: &filing.Injury{On: on, Place: in.text("trum_site"), Cause: in.text("trum_rea"), Provider: in.text("fixmedins_code"), Admitted: day(in.text("adm_time")), Unpayable: !payable},
 	}}, a)
+}
+
+// samePerson warns where the row of 2507 says of the person or the provider
+// what the register does not: the register decides.
+func (s *Server) samePerson(ctx context.Context, tx *db.Tx, r *request, in *record, p enrolment.Person) error {
+	if err := s.registeredName(ctx, tx, r, in, "fixmedins_code", "fixmedins_name"); err != nil {
+		return err
+	}
+	level, sex, naty := "", in.text("gend"), in.text("naty")
+	if h, ok, err := provider.Get(ctx, tx, in.text("fixmedins_code")); err != nil {
+		return err
+	} else if ok && h.Kind == policy.Hospital {
+		level = withoutGrade[h.Level]
+	}
+	if sex == "0" || sex == "9" { // not known, or not said
+		sex = ""
+	}
+	if len(naty) == 1 {
+		naty = "0" + naty
+	}
+	for _, f := range [...]struct{ name, stated, registered string }{
+		{"gend", sex, sexCode(p.Female)}, {"naty", naty, p.Ethnicity}, {"brdy", in.text("brdy"), p.Birth.String()},
+		{"emp_name", in.text("emp_name"), p.Employer}, {"hosp_lv", ungraded(in.text("hosp_lv")), level},
+	} {
+		if f.stated != "" && f.registered != "" && f.stated != f.registered {
+			r.warnings = append(r.warnings, in.field(f.name)+"与登记的“"+f.registered+"”不符，按登记的处理")
+		}
+	}
+	return nil
 }
 
 // withdraw is 2502, 2504 and 2506: a filing is withdrawn (备案撤销).
