@@ -265,13 +265,17 @@ func (s *Server) samePerson(ctx context.Context, tx *db.Tx, r *request, in *reco
 	if len(naty) == 1 {
 		naty = "0" + naty
 	}
+	var differ []string
 	for _, f := range [...]struct{ name, stated, registered string }{
 		{"gend", sex, sexCode(p.Female)}, {"naty", naty, p.Ethnicity}, {"brdy", in.text("brdy"), p.Birth.String()},
 		{"emp_name", in.text("emp_name"), p.Employer}, {"hosp_lv", ungraded(in.text("hosp_lv")), level},
 	} {
 		if f.stated != "" && f.registered != "" && f.stated != f.registered {
-			r.warnings = append(r.warnings, in.field(f.name)+"与登记的“"+f.registered+"”不符，按登记的处理")
+			differ = append(differ, f.name+"（登记为 "+f.registered+"）")
 		}
+	}
+	if differ != nil {
+		r.warnings = append(r.warnings, strings.Join(differ, "、")+"与登记不符，按登记的处理")
 	}
 	return nil
 }
