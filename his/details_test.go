@@ -395,6 +395,10 @@ func TestIdentity(t *testing.T) {
 		return tx.Exec(ctx, `UPDATE person SET card_serial_digest = NULL`)
 	})
 	d.ask("1101", with(person, "card_sn", "0"))
+	third := strings.Replace(bill, `"card_sn":""`, `"card_sn":"","exp_content":"{\"REL_TTP_FLAG\":\"1\"}"`, 1)
+	if err := d.refused("2207", third); !strings.Contains(err, "REL_TTP_FLAG（涉及第三方）与就诊登记的不一致，请先以 2203 或 2403 更正") {
+		t.Errorf("a third party that the visit does not know: %s", err)
+	}
 	r := d.ask("2206", with(strings.Replace(bill, `"card_sn":""`, `"card_sn":"","psn_type":"14"`, 1)))
 	if !strings.Contains(r.WarnMsg, "人员类别 psn_type“14”与登记的 12 不符，按登记的处理") {
 		t.Errorf("2206: %q", r.WarnMsg)
@@ -402,6 +406,31 @@ func TestIdentity(t *testing.T) {
 	r = d.ask("2303", with(strings.Replace(staying, `"card_sn":""`, `"card_sn":"","psn_type":"14"`, 1), "mdtrtarea_admvs", "990000"))
 	if !strings.Contains(r.WarnMsg, "人员类别 psn_type“14”与登记的 11 不符") {
 		t.Errorf("2303: %q", r.WarnMsg)
+	}
+}
+
+// What is kept for those who ask later: the terminal of a sign-in, who filed,
+// and the day of an operation.
+func TestKeptAside(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000101").signIn()
+	_, psn := d.person(zhangan, "张安")
+	id := d.filed("2503", diseaseInput(psn))
+	p.update(func(ctx context.Context, tx *db.Tx) error {
+		a, ok, err := p.server.filings.Get(ctx, tx, id)
+		if err != nil || !ok || a.Details.Disease.Operated != "2024-11-05" || a.Details.OperatorName != "测试员" {
+			t.Errorf("%+v, %v", a, err)
+		}
+		var mac, ip string
+		if err := tx.QueryRow(ctx, `SELECT mac, ip FROM sign_in WHERE sign_no = ?`, d.signNo).Scan(&mac, &ip); err != nil || mac != "00-00-00-00" || ip != "10.0.0.1" {
+			t.Errorf("signed in from %s, %s, %v", mac, ip, err)
+		}
+		return nil
+	})
+	d.filed("2501", referralInput(psn))
+	r := d.ask("5304", fmt.Sprintf(`{"data":{"psn_no":%q,"begntime":"2025-06-01 00:00:00","endtime":"2025-12-01 00:00:00"}}`, psn))
+	if got := strings.Trim(string(r.Output["opter_name"]), `"`); got != "测试员" {
+		t.Errorf("5304: %s", got)
 	}
 }
 
@@ -443,7 +472,7 @@ func TestInjuryAgainstRegister(t *testing.T) {
 		maps.Copy(row, more)
 		return d.ask("2507", string(mustJSON(t, map[string]any{"data": row})))
 	}
-	right := set("2025-06-01", map[string]any{"gend": "1", "naty": "1", "brdy": "1985-03-12", "emp_name": "安济示例有限公司", "hosp_lv": "2", "fixmedins_name": "安济示例市人民医院", "psn_cert_type": "01"})
+	right := set("2025-06-01", map[string]any{"gend": "1", "naty": "1", "brdy": "1985-03-12", "emp_name": "安济示例有限公司", "hosp_lv": "2", "fixmedins_name": "安济示例市人民医院", "psn_cert_type": "01", "mdtrtarea_admdvs": "990000"})
 	for _, word := range []string{"不符", "机构名称"} {
 		if strings.Contains(right.WarnMsg, word) {
 			t.Errorf("all is right: %s", right.WarnMsg)
@@ -452,11 +481,135 @@ func TestInjuryAgainstRegister(t *testing.T) {
 	if r := set("2025-06-02", map[string]any{"gend": "9", "hosp_lv": "x"}); strings.Contains(r.WarnMsg, "不符") {
 		t.Errorf("what is not said: %s", r.WarnMsg)
 	}
-	wrong := set("2025-06-03", map[string]any{"gend": "2", "naty": "03", "brdy": "1985-03-13", "emp_name": "别的单位", "hosp_lv": "5", "fixmedins_name": "别的医院"})
+	wrong := set("2025-06-03", map[string]any{"gend": "2", "naty": "03", "brdy": "1985-03-13", "emp_name": "别的单位", "hosp_lv": "5", "fixmedins_name": "别的医院", "mdtrtarea_admdvs": "500000"})
 	for _, want := range []string{"机构名称 fixmedins_name 按登记的“安济示例市人民医院”处理", "gend（登记为 1）", "naty（登记为 01）", "brdy（登记为 1985-03-12）",
-		"emp_name（登记为 安济示例有限公司）", "hosp_lv（登记为 12）与登记不符，按登记的处理"} {
+		"emp_name（登记为 安济示例有限公司）", "mdtrtarea_admdvs（登记为 990100）", "hosp_lv（登记为 12）与登记不符，按登记的处理"} {
 		if !strings.Contains(wrong.WarnMsg, want) {
 			t.Errorf("%s is not in %s", want, wrong.WarnMsg)
+		}
+	}
+}
+
+// What the lists say of an item is in the queries of the insurance catalogue.
+func TestListedAttributes(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000101").signIn()
+	p.update(func(ctx context.Context, tx *db.Tx) error {
+		_, err := catalogue.Publish(ctx, tx, catalogue.WesternDrugs, 20250301, "test",
+			catalogue.Entry{Code: "DRG99TEST", Name: "测试药", From: 20250301, Details: map[string]string{"五笔助记码": "IYA", "拼音助记码": "CSY", "备注": "限住院"}})
+		if err != nil {
+			return err
+		}
+		return catalogue.Add(ctx, tx, catalogue.Item{Code: "DRG99TEST", Name: "测试药", Kind: catalogue.Drug, Charge: "09", From: 20250301, To: 20250531, UnitCeiling: 500})
+	})
+	for _, x := range []struct {
+		infno, extra string
+		want         string
+	}{
+		{"1312", `,"pinyin":"csy"`, "DRG99TEST 2025-05-31 2025-03-01 IYA CSY 限住院"},
+		{"1312", `,"wubi":"IYA"`, "DRG99TEST 2025-05-31 2025-03-01 IYA CSY 限住院"},
+		{"1312", `,"wubi":"IY"`, ""},
+		{"1312", `,"pinyin":"IYA"`, ""},
+		{"1312", `,"pinyin":"%"`, ""},
+		{"1312", `,"pinyin":"YLYP"`, "DRG990000002  2025-01-01  YLYP "},
+		{"1316", `,"hilist_code":"DRG99TEST"`, "DRG99TEST 2025-05-31 2025-03-01 <nil> <nil> 限住院"},
+		{"1318", `,"hilist_code":"DRG99TEST","hilist_lmtpric_type":"1"`, "DRG99TEST 2025-05-31 2025-03-01 <nil> <nil> <nil>"},
+		{"1319", `,"hilist_code":"DRG99TEST","selfpay_prop_psn_type":"310"`, "DRG99TEST 2025-05-31 2025-03-01 <nil> <nil> <nil>"},
+	} {
+		got := ""
+		for _, row := range d.ask(x.infno, query(x.extra, 1, 10)).list(t, "data") {
+			got += fmt.Sprint(row["hilist_code"], " ", row["enddate"], " ", row["opt_time"], " ", row["wubi"], " ", row["pinyin"], " ", row["memo"])
+		}
+		if got != x.want {
+			t.Errorf("%s %s: %q, want %q", x.infno, x.extra, got, x.want)
+		}
+	}
+}
+
+// All that 3301 says of a mapping is in 1317.
+func TestMappingDetails(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000101").signIn()
+	row := p.full("3301", "data", sentRow{"fixmedins_hilist_id": "Y1", "list_type": "101", "med_list_codg": "DRG990000001", "begndate": "2025-01-01", "enddate": "2099-12-31"})
+	d.ask("3301", input(map[string]any{"data": row}))
+	got := d.ask("1317", query(`,"medins_list_codg":"Y1"`, 1, 10)).list(t, "data")
+	if len(got) != 1 || got[0]["opt_time"] != "2025-06-20" {
+		t.Fatalf("%v", got)
+	}
+	givenBack(t, "3301", row, got[0], map[string]string{"fixmedins_hilist_id": "medins_list_codg", "fixmedins_hilist_name": "medins_list_name"})
+}
+
+// Staff and departments that have gone are told with their end.
+func TestDepartmentDetails(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000101").signIn()
+	p.update(func(ctx context.Context, tx *db.Tx) error {
+		if err := tx.Exec(ctx, `UPDATE department SET to_day = 20251231, introduction = '重点专科' WHERE provider = ?`, d.provider); err != nil {
+			return err
+		}
+		return tx.Exec(ctx, `UPDATE staff SET to_day = 20250531, reason = '调出' WHERE provider = ?`, d.provider)
+	})
+	if row := d.ask("5101", `{}`).list(t, "feedetail")[0]; row["endtime"] != "2025-12-31 00:00:00" || row["itro"] != "重点专科" {
+		t.Errorf("5101: %v", row)
+	}
+	if row := d.ask("5102", `{"data":{"prac_psn_type":"1"}}`).list(t, "feedetail")[0]; row["endtime"] != "2025-05-31 00:00:00" || row["chg_rea"] != "调出" {
+		t.Errorf("5102: %v", row)
+	}
+}
+
+// The flag for reversals chooses what 3201 and 3202 reconcile, by either name.
+func TestReconciledSide(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000101").signIn()
+	a, b := d.visitOf(liji, "李济", "310", "300"), d.visitOf(liji, "李济", "310", "1000")
+	back := d.ask("2208", setl(b.person, b.visit, b.id)).object(t, "setlinfo")
+	reversal := paid{id: back["setl_id"].(string), visit: b.visit, person: b.person, total: -b.total, fund: -b.fund, account: -b.account, cash: -b.cash}
+	both := sumOf(a, b, reversal)
+	const from, to = "2025-06-01", "2025-06-30"
+	for _, x := range []struct {
+		flags, words string
+		count        int
+		sum          paid
+	}{
+		{``, "平：结算 3 笔", 3, both},
+		{`,"refd_setl_flag":"0"`, "平：结算 2 笔", 2, sumOf(a, b)},
+		{`,"fixmedins_refd_setl_flag":"0"`, "平：结算 2 笔", 2, sumOf(a, b)},
+		{`,"fixmedins_refd_setl_flag":"1"`, "平：结算 1 笔", 1, reversal},
+		{`,"refd_setl_flag":"1","fixmedins_refd_setl_flag":"1"`, "平：结算 1 笔", 1, reversal},
+		{`,"refd_setl_flag":"1"`, "结算笔数：机构 2，经办 1，差 1；只计退费结算", 2, reversal},
+	} {
+		got := d.ask("3201", totalsInput("310", "11", "990100", from, to, x.count, x.sum, x.flags)).object(t, "stmtinfo")["stmt_rslt_dscr"].(string)
+		if !strings.HasPrefix(got, x.words) {
+			t.Errorf("3201 %s: %s, want %s", x.flags, got, x.words)
+		}
+	}
+	marked := strings.TrimSuffix(reversal.row(), "0") + "1"
+	for _, x := range []struct {
+		flags, rows, words string
+		count              int
+		sum                paid
+	}{
+		{``, a.row() + "\n" + b.row() + "\n" + marked, "明细 3 笔：平 3，不平 0", 3, both},
+		{`,"refd_setl_flag":"0"`, a.row() + "\n" + b.row(), "明细 2 笔：平 2，不平 0；只计非退费结算", 2, sumOf(a, b)},
+		{`,"fixmedins_refd_setl_flag":"1"`, marked, "明细 1 笔：平 1，不平 0；只计退费结算", 1, reversal},
+		{`,"refd_setl_flag":"1"`, strings.TrimSuffix(reversal.row(), "0"), "明细 1 笔：平 1，不平 0；只计退费结算", 1, reversal},
+		{`,"refd_setl_flag":"0"`, a.row() + "\n" + b.row() + "\n" + marked, "明细 3 笔：平 3，不平 0；明细与退费结算标志 refd_setl_flag 不符，已按正常结算与退费一并对账", 3, both},
+		{`,"refd_setl_flag":"0"`, a.row(), "明细 2 笔：平 1，不平 1；其中机构明细未列 1；医疗费总额：机构 300.00，经办 1300.00，差 -1000.00", 1, a},
+	} {
+		got := d.ask("3202", detailsInput(d.upload(zipped(t, "a.txt", x.rows)), x.count, x.sum, x.flags)).WarnMsg
+		if !strings.HasPrefix(got, x.words) {
+			t.Errorf("3202 %s: %s, want %s", x.flags, got, x.words)
+		}
+	}
+	for flags, want := range map[string]string{
+		`,"fixmedins_refd_setl_flag":"2"`:                      "退费结算标志 fixmedins_refd_setl_flag“2”：应为 0 否、1 是",
+		`,"refd_setl_flag":"0","fixmedins_refd_setl_flag":"1"`: "退费结算标志 fixmedins_refd_setl_flag“1”与 refd_setl_flag“0”不一致",
+	} {
+		if err := d.refused("3201", totalsInput("310", "11", "990100", from, to, 3, both, flags)); !strings.Contains(err, want) {
+			t.Errorf("3201 %s: %s", flags, err)
+		}
+		if err := d.refused("3202", detailsInput(d.upload(zipped(t, "a.txt", marked)), 3, both, flags)); !strings.Contains(err, want) {
+			t.Errorf("3202 %s: %s", flags, err)
 		}
 	}
 }

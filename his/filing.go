@@ -40,6 +40,7 @@ func (s *Server) declare(ctx context.Context, tx *db.Tx, r *request, in *record,
 	}
 	d.Person, d.Provider, d.Actor = p.ID, r.provider, r.actor()
 	d.From, d.To = cmp.Or(day(in.text("begndate")), d.From), day(in.text("enddate"))
+	d.Details.OperatorName = r.operatorName
 	d.Details.Phone, d.Details.Address = in.text("tel"), in.text("addr")
 	app, err := s.filings.Declare(ctx, tx, d)
 	if err != nil {
@@ -253,11 +254,16 @@ func (s *Server) samePerson(ctx context.Context, tx *db.Tx, r *request, in *reco
 	if err := s.registeredName(ctx, tx, r, in, "fixmedins_code", "fixmedins_name"); err != nil {
 		return err
 	}
-	level, sex, naty := "", in.text("gend"), in.text("naty")
+	level, sex, naty, region, at := "", in.text("gend"), in.text("naty"), in.text("mdtrtarea_admdvs"), ""
 	if h, ok, err := provider.Get(ctx, tx, in.text("fixmedins_code")); err != nil {
 		return err
-	} else if ok && h.Kind == policy.Hospital {
-		level = withoutGrade[h.Level]
+	} else if ok {
+		if h.Kind == policy.Hospital {
+			level = withoutGrade[h.Level]
+		}
+		if at = h.Region; ident.Region(at).Within(ident.Region(region)) || ident.Region(pad(region)).Within(ident.Region(at)) {
+			region = at
+		}
 	}
 	if sex == "0" || sex == "9" { // not known, or not said
 		sex = ""
@@ -268,7 +274,7 @@ func (s *Server) samePerson(ctx context.Context, tx *db.Tx, r *request, in *reco
 	var differ []string
 	for _, f := range [...]struct{ name, stated, registered string }{
 		{"gend", sex, sexCode(p.Female)}, {"naty", naty, p.Ethnicity}, {"brdy", in.text("brdy"), p.Birth.String()},
-		{"emp_name", in.text("emp_name"), p.Employer}, {"hosp_lv", ungraded(in.text("hosp_lv")), level},
+		{"emp_name", in.text("emp_name"), p.Employer}, {"mdtrtarea_admdvs", region, at}, {"hosp_lv", ungraded(in.text("hosp_lv")), level},
 	} {
 		if f.stated != "" && f.registered != "" && f.stated != f.registered {
 			differ = append(differ, f.name+"（登记为 "+f.registered+"）")
@@ -447,6 +453,7 @@ func (s *Server) referral(ctx context.Context, tx *db.Tx, r *request, a *answer)
 	if _, operator, ok := strings.Cut(declared.Actor, " "); ok {
 		out.set("opter_id", clip(operator, 20))
 	}
+	out.set("opter_name", clip(found.Details.OperatorName, 49))
 	out.set("opt_time", declared.At.In(zone).Format(clockLayout))
 	return nil
 }

@@ -36,6 +36,9 @@ func (s *Server) decide(ctx context.Context, tx *db.Tx, r *request, a *answer, b
 	if err := s.sameVisit(in, v); err != nil {
 		return err
 	}
+	if cause(in.text("exp_content")) == policy.ThirdParty && v.Cause == policy.Illness {
+		return refuse("exp_content 的 REL_TTP_FLAG（涉及第三方）与就诊登记的不一致，请先以 2203 或 2403 更正")
+	}
 	total, err := in.amount("medfee_sumamt")
 	if err != nil {
 		return err

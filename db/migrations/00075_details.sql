@@ -20,3 +20,7 @@ ALTER TABLE person ADD COLUMN card_serial_digest BLOB;
 -- Who sent the message that made something (经办人).
 ALTER TABLE his_message ADD COLUMN operator TEXT NOT NULL DEFAULT '';
 ALTER TABLE his_message ADD COLUMN operator_name TEXT NOT NULL DEFAULT '';
+
+-- From which terminal an operator signed in.
+ALTER TABLE sign_in ADD COLUMN mac TEXT NOT NULL DEFAULT '';
+ALTER TABLE sign_in ADD COLUMN ip TEXT NOT NULL DEFAULT '';
