@@ -3,8 +3,11 @@
 package catalogue
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -38,6 +41,69 @@ type Item struct {
 	FirstPay    money.Rate // or policy.FirstPayUnstated
 	UnitCeiling money.Fen  // 支付标准 of one unit, or policy.NoCeiling
 	Charge      string     // 医疗收费项目类别, e.g. 09 西药费
+	List        List       // the list that it stands in; set by Find and Items
+
+	attributes string // of its entry in the list, as JSON
+}
+
+// Attributes are what the lists say of an item beyond what decides its
+// payment, as they say it now; "" is what they do not say.
+type Attributes struct {
+	Brand         string // 商品名
+	Form          string // 剂型名称
+	Specification string // 规格
+	Origin        string // 生产地类别
+	Essential     string // 基本药物标志
+	Negotiated    string // 医保谈判药品标志
+	Paediatric    string // 儿童用药
+	Wubi, Pinyin  string // 助记码
+	Note          string // 备注
+}
+
+// Attributes reads what the item's list says of it; it is empty for what was
+// not read from the catalogue.
+func (it Item) Attributes() (a Attributes, err error) {
+	if it.attributes == "" {
+		return a, nil
+	}
+	// The lists differ in the titles of these columns.
+	var c struct {
+		Brand         string `json:"药品商品名"`
+		Form          string `json:"药品剂型名称"`
+		OwnForm       string `json:"剂型名称"`
+		Specification string `json:"药品规格"`
+		Size          string `json:"规格"`
+		Origin        string `json:"生产地类别"`
+		Essential     string `json:"基本药物标志"`
+		Negotiated    string `json:"医保谈判药品标志"`
+		Paediatric    string `json:"儿童用药"`
+		Wubi          string `json:"五笔助记码"`
+		Pinyin        string `json:"拼音助记码"`
+		Note          string `json:"备注"`
+	}
+	if err := json.Unmarshal([]byte(it.attributes), &c); err != nil {
+		return a, fmt.Errorf("entry %s of %s: %w", it.Code, it.List, err)
+	}
+	a = Attributes{
+		Brand: c.Brand, Form: cmp.Or(c.Form, c.OwnForm), Specification: cmp.Or(c.Specification, c.Size), Origin: c.Origin,
+		Essential: c.Essential, Negotiated: c.Negotiated, Paediatric: c.Paediatric, Wubi: c.Wubi, Pinyin: c.Pinyin, Note: c.Note,
+	}
+	if it.List == Preparations { // of which the name is the brand
+		a.Brand = it.Name
+	}
+	return a, nil
+}
+
+// The columns that are read of an item, and where they stand: an item need not
+// be in a list.
+const (
+	itemColumns = `i.code, i.region, i.from_day, i.to_day, i.name, i.kind, i.class, i.first_pay, i.unit_ceiling, i.charge, i.list, COALESCE(e.attributes, '')`
+	itemTables  = `item i LEFT JOIN catalogue_entry e ON e.list = i.list AND e.code = i.code`
+)
+
+// columns are where itemColumns are read into.
+func (it *Item) columns() []any {
+	return []any{&it.Code, &it.Region, &it.From, &it.To, &it.Name, &it.Kind, &it.Class, &it.FirstPay, &it.UnitCeiling, &it.Charge, &it.List, &it.attributes}
 }
 
 // Quantity is a quantity in units of 1/10000 (数量, four decimals).
@@ -92,10 +158,10 @@ func Expect(ctx context.Context, tx *db.Tx, region string, day civil.Date, code 
 	it := &Item{}
 	tx.Keep(k, it)
 	return tx.Later(ctx, func(rows *db.Rows) error {
-		return rows.Scan(&it.Code, &it.Region, &it.From, &it.To, &it.Name, &it.Kind, &it.Class, &it.FirstPay, &it.UnitCeiling, &it.Charge)
-	}, `SELECT code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge FROM item
-		WHERE code = ? AND region IN (?, '') AND from_day <= ? AND (to_day = 0 OR to_day >= ?)
-		ORDER BY region DESC, from_day DESC LIMIT 1`, code, region, int(day), int(day))
+		return rows.Scan(it.columns()...)
+	}, `SELECT `+itemColumns+` FROM `+itemTables+`
+		WHERE i.code = ? AND i.region IN (?, '') AND i.from_day <= ? AND (i.to_day = 0 OR i.to_day >= ?)
+		ORDER BY i.region DESC, i.from_day DESC LIMIT 1`, code, region, int(day), int(day))
 }
 
 // Add writes an item. It stands in the list that has its code, or else in the

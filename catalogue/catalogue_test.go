@@ -22,6 +22,9 @@ func TestFind(t *testing.T) {
 		{Code: "A", From: 20250101, Name: "新", Kind: Drug, Class: policy.ClassA, UnitCeiling: policy.NoCeiling, Charge: "09"},
 		{Code: "A", Region: "990200", From: 20250601, Name: "本地", Kind: Drug, Class: policy.ClassB, FirstPay: money.Percent(20), UnitCeiling: 1500, Charge: "09"},
 	}
+	for i := range items {
+		items[i].List = WesternDrugs
+	}
 	err := d.Update(ctx, func(tx *db.Tx) error {
 		for _, it := range items {
 			if err := Add(ctx, tx, it); err != nil {

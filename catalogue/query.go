@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"github.com/anji-platform/anji/civil"
@@ -12,7 +13,6 @@ import (
 // Listed is an item with its place in the insurance catalogue.
 type Listed struct {
 	Item
-	List    List
 	Record  string     // a number of its own, at most 32 characters
 	Updated civil.Date // day on which it was last written
 }
@@ -33,8 +33,9 @@ type Filter struct {
 	UpdatedSince civil.Date
 	Ended        *bool // whether it has ended before Today
 	Today        civil.Date
-	WithCeiling  bool // has a ceiling price
-	WithFirstPay bool // its first own pay is stated, or it is class 丙
+	WithCeiling  bool   // has a ceiling price
+	WithFirstPay bool   // its first own pay is stated, or it is class 丙
+	Wubi, Pinyin string // 助记码
 }
 
 // Page is a window on the rows of a query.
@@ -51,39 +52,49 @@ func Items(ctx context.Context, tx *db.Tx, f Filter, p Page, each func(Listed) e
 			args = append(args, with...)
 		}
 	}
-	add(f.Code != "", `code = ?`, f.Code)
-	add(f.NameHas != "", `LOWER(name) LIKE LOWER(?) ESCAPE '!'`, Contains(f.NameHas))
-	add(f.Record != "", `record = ?`, f.Record)
-	add(f.List != "", `list = ?`, string(f.List))
+	add(f.Code != "", `i.code = ?`, f.Code)
+	add(f.NameHas != "", `LOWER(i.name) LIKE LOWER(?) ESCAPE '!'`, Contains(f.NameHas))
+	add(f.Record != "", `i.record = ?`, f.Record)
+	add(f.List != "", `i.list = ?`, string(f.List))
 	if f.Region != nil {
-		add(true, `region IN (?, '')`, *f.Region)
+		add(true, `i.region IN (?, '')`, *f.Region)
 	}
-	add(f.Charge != "", `charge = ?`, f.Charge)
+	add(f.Charge != "", `i.charge = ?`, f.Charge)
 	if f.Class != nil {
-		add(true, `class = ?`, int(*f.Class))
+		add(true, `i.class = ?`, int(*f.Class))
 	}
-	add(f.On != 0, `from_day <= ? AND (to_day = 0 OR to_day >= ?)`, int(f.On), int(f.On))
-	add(f.BeginsFrom != 0, `from_day >= ?`, int(f.BeginsFrom))
-	add(f.EndsBy != 0, `to_day <> 0 AND to_day <= ?`, int(f.EndsBy))
-	add(f.UpdatedSince != 0, `updated >= ?`, int(f.UpdatedSince))
+	add(f.On != 0, `i.from_day <= ? AND (i.to_day = 0 OR i.to_day >= ?)`, int(f.On), int(f.On))
+	add(f.BeginsFrom != 0, `i.from_day >= ?`, int(f.BeginsFrom))
+	add(f.EndsBy != 0, `i.to_day <> 0 AND i.to_day <= ?`, int(f.EndsBy))
+	add(f.UpdatedSince != 0, `i.updated >= ?`, int(f.UpdatedSince))
 	if f.Ended != nil {
-		add(*f.Ended, `to_day <> 0 AND to_day < ?`, int(f.Today))
-		add(!*f.Ended, `(to_day = 0 OR to_day >= ?)`, int(f.Today))
+		add(*f.Ended, `i.to_day <> 0 AND i.to_day < ?`, int(f.Today))
+		add(!*f.Ended, `(i.to_day = 0 OR i.to_day >= ?)`, int(f.Today))
 	}
-	add(f.WithCeiling, `unit_ceiling >= 0`)
-	add(f.WithFirstPay, `(first_pay >= 0 OR class = ?)`, int(policy.ClassC))
-	query := `SELECT code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge, list, record, updated FROM item`
+	add(f.WithCeiling, `i.unit_ceiling >= 0`)
+	add(f.WithFirstPay, `(i.first_pay >= 0 OR i.class = ?)`, int(policy.ClassC))
+	const says = `LOWER(e.attributes) LIKE LOWER(?) ESCAPE '!'`
+	add(f.Wubi != "", says, Contains(column("五笔助记码", f.Wubi)))
+	add(f.Pinyin != "", says, Contains(column("拼音助记码", f.Pinyin)))
+	query := `SELECT ` + itemColumns + `, i.record, i.updated FROM ` + itemTables
 	if len(where) > 0 {
 		query += ` WHERE ` + strings.Join(where, ` AND `)
 	}
 	return tx.Each(ctx, func(rows *db.Rows) error {
 		var it Listed
-		err := rows.Scan(&it.Code, &it.Region, &it.From, &it.To, &it.Name, &it.Kind, &it.Class, &it.FirstPay, &it.UnitCeiling, &it.Charge, &it.List, &it.Record, &it.Updated)
+		err := rows.Scan(append(it.columns(), &it.Record, &it.Updated)...)
 		if err != nil {
 			return err
 		}
 		return each(it)
-	}, query+` ORDER BY code, region, from_day LIMIT ? OFFSET ?`, append(args, p.Limit, p.Offset)...)
+	}, query+` ORDER BY i.code, i.region, i.from_day LIMIT ? OFFSET ?`, append(args, p.Limit, p.Offset)...)
+}
+
+// column is what the attributes of an entry say of one column, as they are
+// written.
+func column(title, text string) string {
+	b, _ := json.Marshal(map[string]string{title: text}) // it cannot fail
+	return string(b[1 : len(b)-1])
 }
 
 // Contains is a pattern of LIKE … ESCAPE '!' for texts that contain s.

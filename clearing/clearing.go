@@ -183,17 +183,10 @@ type row struct {
 	totals Totals
 }
 
-func (r *row) side() Side {
-	if r.Total < 0 {
-		return Reversals
-	}
-	return Settlements
-}
-
 // within reports whether a settlement of the scope's provider is in the scope.
 func (s *Scope) within(r *row) bool {
 	return s.holds(r.at) && (s.Schemes == nil || slices.Contains(s.Schemes, r.scheme)) &&
-		(s.Kinds == nil || slices.Contains(s.Kinds, r.kind)) && (s.Side == Both || s.Side == r.side())
+		(s.Kinds == nil || slices.Contains(s.Kinds, r.kind)) && (s.Side == Both || s.Side == r.Side())
 }
 
 func (s *Scope) each(ctx context.Context, tx *db.Tx, f func(*row) error) error {
@@ -232,10 +225,10 @@ func between(ctx context.Context, tx *db.Tx, p Period, f func(*row) error, condi
 		}
 		r.Total, r.Fund, r.Account = t.Total, t.Fund, t.Account
 		t.Count, t.Visits = 1, 1
-		if r.side() == Reversals {
+		if r.Side() == Reversals {
 			t.Visits = -1
 		}
-		r.Reversal = r.side() == Reversals
+		r.Reversal = r.Side() == Reversals
 		return f(&r)
 	}, `SELECT s.id, s.visit, s.person, s.at, s.region, p.region, s.scheme, s.kind, s.total, s.fund, s.account, s.cash, s.hospital, s.in_scope
 		FROM settlement s JOIN provider p ON p.code = s.provider

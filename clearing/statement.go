@@ -22,6 +22,14 @@ type Line struct {
 	Account    money.Fen
 }
 
+// Side says whether the line is of a settlement or of a reversal.
+func (l Line) Side() Side {
+	if l.Reversal || l.Total < 0 {
+		return Reversals
+	}
+	return Settlements
+}
+
 // DifferenceKind is a way in which a stated line and the ledger differ.
 type DifferenceKind uint8
 

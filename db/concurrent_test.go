@@ -246,3 +246,25 @@ func TestConcurrentPanics(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNothingAfterAFault goes on after a statement that failed, as one does who
+// joins errors: nothing of it stays, whatever the database made of the fault.
+func TestNothingAfterAFault(t *testing.T) {
+	ctx, d := context.Background(), dbtest.Open(t)
+	for name, run := range map[string]context.Context{"alone": ctx, "beside": db.Concurrent(ctx)} {
+		err := d.Update(run, func(tx *db.Tx) error {
+			one := tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES ('a', NULL)`)
+			if one == nil {
+				one = tx.Flush(ctx) // on PostgreSQL it waits
+			}
+			other := tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES ('b', 1)`)
+			if name == "alone" && (one == nil || other == nil && tx.Flush(ctx) == nil) {
+				t.Errorf("%s: %v, %v", name, one, other)
+			}
+			return errors.Join(one, other)
+		})
+		if got := balances(t, d); err == nil || len(got) != 0 {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}

@@ -253,6 +253,10 @@ func (r *Row) Scan(to ...any) error { return r.scan(to) }
 // ErrNotFound says that a query for one row found none.
 var ErrNotFound = errors.New("not found")
 
+// errFailed says that a statement comes after one that failed: the transaction
+// can only be undone.
+var errFailed = errors.New("the transaction has failed before")
+
 // IsNotFound reports whether err says that a row was not there.
 func IsNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
 

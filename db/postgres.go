@@ -331,7 +331,7 @@ func (s *postgresSession) flush(ctx context.Context) (err error) {
 	pending := s.pending
 	s.pending = nil
 	if s.failed {
-		return errors.New("the transaction has failed before")
+		return errFailed
 	}
 	s.begun = true
 	batch := &pgx.Batch{}

@@ -448,7 +448,10 @@ func (e *sqliteEngine) view(ctx context.Context, f func(*Tx) error) (err error) 
 	}
 	defer func() {
 		conn.SetInterrupt(nil) // a cancelled view must still end
-		_, end := s.run(context.WithoutCancel(ctx), "ROLLBACK", nil, nil)
+		end := error(nil)
+		if !conn.AutocommitEnabled() {
+			_, end = (&sqliteSession{conn: conn}).run(context.WithoutCancel(ctx), "ROLLBACK", nil, nil)
+		}
 		err = errors.Join(err, end)
 	}()
 	return f(newTx(ctx, s))
@@ -459,6 +462,9 @@ type sqliteSession struct {
 	conn  *sqlite.Conn
 	marks []uint32 // what it holds
 	wrote bool
+	// failed says that a statement failed. The transaction may be at its end
+	// then, and what came after would stand by itself.
+	failed bool
 }
 
 func (s *sqliteSession) exec(ctx context.Context, query string, args []any) error {
@@ -508,8 +514,12 @@ func (s *sqliteSession) run(ctx context.Context, query string, args []any, scan 
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	if s.failed {
+		return 0, errFailed
+	}
 	st, err := s.conn.Prepare(query)
 	if err != nil {
+		s.failed = true
 		return 0, fmt.Errorf("%w in %s", err, query)
 	}
 	defer func() { err = errors.Join(err, reset(st, err)) }()
@@ -532,6 +542,7 @@ func (s *sqliteSession) run(ctx context.Context, query string, args []any, scan 
 	for {
 		more, err := st.Step()
 		if err != nil {
+			s.failed = true
 			return 0, err
 		}
 		if !more {

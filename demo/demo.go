@@ -5,6 +5,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -102,6 +103,7 @@ type fixture struct {
 	filings   []enrolment.Filing
 	balance   money.Fen
 	employer  string
+	ethnicity string // "" is 01 汉族
 }
 
 // fixed are the fixed people in their states on the day.
@@ -117,15 +119,15 @@ func fixed(today civil.Date) []fixture {
 	return []fixture{
 		{id: "990100198503120014", name: "张安", insurance: employee, balance: 123456, employer: "安济示例有限公司"},
 		{id: LiJi, name: "李济", insurance: first(enrolment.Insurance{Scheme: policy.Employee, Retired: true, Reason: "退休"}), balance: 80000},
-		{id: "990100199001010119", name: "王平", insurance: resident},
+		{id: "990100199001010119", name: "王平", insurance: resident, ethnicity: "03"},
 		{id: "990100201509010128", name: "赵小禾", insurance: resident},
 		{id: "990100194805200214", name: "钱厚", insurance: resident, classes: []string{"特困"}},
-		{id: "990100197108150227", name: "孙敏", insurance: resident, classes: []string{"低保"}},
+		{id: "990100197108150227", name: "孙敏", ethnicity: "08", insurance: resident, classes: []string{"低保"}},
 		{id: "990100196611110236", name: "周和", insurance: employee, employer: "安济示例有限公司", diseases: []enrolment.SpecialDisease{
 			{Code: "M07800", Name: "慢性肾衰竭血液净化", Special: true, From: start},
 			{Code: "M03900", Name: "高血压", From: start},
 		}},
-		{id: "990100198002290314", name: "吴远", insurance: employee, employer: "安济示例有限公司", filings: []enrolment.Filing{{Region: "500000", Kind: policy.Filed, From: start}}},
+		{id: "990100198002290314", name: "吴远", ethnicity: "11", insurance: employee, employer: "安济示例有限公司", filings: []enrolment.Filing{{Region: "500000", Kind: policy.Filed, From: start}}},
 		{id: "990100196206300327", name: "郑缺", employer: "安济示例有限公司", insurance: []enrolment.Insurance{
 			{Scheme: policy.Employee, From: start, To: today.AddMonths(-4).AddDays(-1), Reason: "单位参保"},
 			{Scheme: policy.Employee, From: today.AddMonths(-4), Status: policy.Arrears, Reason: "欠费"},
@@ -162,7 +164,8 @@ func birthOf(id string) (birth civil.Date, female bool) {
 
 func (f fixture) add(ctx context.Context, tx *db.Tx, register *enrolment.Register, r *rand.Rand, today civil.Date) error {
 	f.region = f.insuredIn()
-	p := enrolment.Person{ID: personID(r), Name: f.name, CitizenID: f.id, Region: f.region, Employer: f.employer}
+	p := enrolment.Person{ID: personID(r), Name: f.name, CitizenID: f.id, Region: f.region, Employer: f.employer,
+		Ethnicity: cmp.Or(f.ethnicity, ethnicities[0]), CardSerial: cardSerial(f.id)}
 	p.Birth, p.Female = birthOf(f.id)
 	if err := register.Add(ctx, tx, &p); err != nil {
 		return err

@@ -110,7 +110,10 @@ func person(r *rand.Rand, today civil.Date, used map[string]bool) (enrolment.Per
 	if r.IntN(3) > 0 {
 		name += string(givenNames[r.IntN(len(givenNames))])
 	}
-	p := enrolment.Person{ID: personID(r), Name: name, CitizenID: id, Female: female, Birth: birth, Region: "990100"}
+	p := enrolment.Person{ID: personID(r), Name: name, CitizenID: id, Female: female, Birth: birth, Region: "990100", Ethnicity: ethnicities[0], CardSerial: cardSerial(id)}
+	if n := len(used); n%20 == 0 {
+		p.Ethnicity = ethnicities[1:][n/20%(len(ethnicities)-1)]
+	}
 	i := enrolment.Insurance{Scheme: policy.Resident, From: max(start, birth), Reason: "居民参保"}
 	if age >= 20 && r.IntN(5) < 2 {
 		i = enrolment.Insurance{Scheme: policy.Employee, From: start, Retired: age >= 60, Reason: "单位参保"}
@@ -118,6 +121,9 @@ func person(r *rand.Rand, today civil.Date, used map[string]bool) (enrolment.Per
 	}
 	return p, i
 }
+
+// ethnicities are codes of 民族 (GB/T 3304): 汉族 first, then some others.
+var ethnicities = []string{"01", "03", "05", "06", "08", "11", "15"}
 
 // personID makes a person number that says nothing about the person.
 func personID(r *rand.Rand) string {

@@ -29,8 +29,12 @@ func addItems(ctx context.Context, tx *db.Tx, items []catalogue.Item) error {
 		switch it.Kind {
 		case catalogue.Drug:
 			list = catalogue.WesternDrugs
-			e.Details = details{"注册名称": it.Name, "药品剂型名称": "片剂", "药品规格": "按说明书", "最小包装单位": "盒",
+			e.Details = details{"药品商品名": it.Name, "注册名称": it.Name, "药品剂型名称": "片剂", "药品规格": "按说明书", "最小包装单位": "盒",
+				"生产地类别": "1", "生产地类别名称": "国产", "基本药物标志": yesNo(it.Class == policy.ClassA), "医保谈判药品标志": yesNo(it.Class == policy.ClassB && it.UnitCeiling >= 0), "儿童用药": "0",
 				"生产企业名称": "安济示例药业有限公司", "市场状态名称": "正常", "国家医保药品目录甲乙类标识": classNames[it.Class]}
+			if code := pinyin[it.Code]; code != "" {
+				e.Details["拼音助记码"] = code
+			}
 		case catalogue.Consumable:
 			list = catalogue.Consumables
 		default:
@@ -52,6 +56,16 @@ func addItems(ctx context.Context, tx *db.Tx, items []catalogue.Item) error {
 		}
 	}
 	return nil
+}
+
+// pinyin are the 拼音助记码 of the fixed drugs.
+var pinyin = map[string]string{"DRG990000001": "JLYP", "DRG990000002": "YLYP", "DRG990000003": "BLYP", "DRG990000004": "XJYP"}
+
+func yesNo(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
 }
 
 var classNames = map[policy.LineClass]string{policy.ClassA: "甲类", policy.ClassB: "乙类", policy.ClassC: "目录外"}

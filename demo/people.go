@@ -1,5 +1,12 @@
 package demo
 
+import (
+	"encoding/hex"
+	"strings"
+
+	"github.com/anji-platform/anji/gm"
+)
+
 // Person is one of the fixed people, as pages tell about them.
 type Person struct {
 	CitizenID string // 公民身份号码
@@ -12,6 +19,14 @@ type Person struct {
 
 // CardNumber is that of the social security card (社会保障卡号).
 func (p *Person) CardNumber() string { return "C" + p.CitizenID }
+
+// CardSerial is the serial of that card (卡识别码).
+func (p *Person) CardSerial() string { return cardSerial(p.CitizenID) }
+
+// cardSerial makes the serial of a person's card, of 32 digits as real ones are.
+func cardSerial(citizenID string) string {
+	return "990100" + strings.ToUpper(hex.EncodeToString(gm.Digest([]byte("card " + citizenID))[:13]))
+}
 
 // People are the fixed people.
 func People() []Person {

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
@@ -27,6 +28,23 @@ type Person struct {
 	Employer  string
 	Token     string // credential token (电子凭证令牌)
 	Phone     string // 手机号, "" if unknown; sealed at rest
+	Ethnicity string // 民族, two digits of GB/T 3304, "" if unknown
+	// CardSerial is the serial of the social security card (卡识别码), "" if
+	// unknown. Only Add reads it: what is kept is its digest, for HasCardSerial.
+	CardSerial string
+
+	serialDigest string
+}
+
+// HasCardSerial reports whether the person's card has the serial. Of a person
+// whose card's serial is not known, every serial may be.
+func (r *Register) HasCardSerial(p Person, serial string) bool {
+	return p.serialDigest == "" || p.serialDigest == string(r.serialIndex(serial))
+}
+
+// serialIndex is the digest of a card's serial, which is hexadecimal.
+func (r *Register) serialIndex(serial string) []byte {
+	return r.sealer.Index(sealSerial, strings.ToUpper(serial))
 }
 
 // Insurance is one spell of insurance in a scheme.
@@ -85,9 +103,10 @@ func New(s *gm.Sealer) *Register { return &Register{s} }
 
 // The purposes for which fields are sealed and indexed.
 const (
-	sealID    = "person.citizen_id"
-	sealCard  = "person.card"
-	sealPhone = "person.phone"
+	sealID     = "person.citizen_id"
+	sealCard   = "person.card"
+	sealSerial = "person.card_serial"
+	sealPhone  = "person.phone"
 )
 
 // Add registers a person. An empty ID or Token is filled with a random one.
@@ -99,13 +118,17 @@ func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
 		p.Token = random(16)
 	}
 	tx.Keep(personKey(p.ID), nil)
-	var phone, phoneDigest []byte
+	var phone, phoneDigest, serialDigest []byte
+	if p.CardSerial != "" {
+		serialDigest = r.serialIndex(p.CardSerial)
+		p.serialDigest = string(serialDigest)
+	}
 	if p.Phone != "" {
 		phone, phoneDigest = r.sealer.Seal(sealPhone, p.Phone), r.sealer.Index(sealPhone, p.Phone)
 	}
-	err := tx.Exec(ctx, `INSERT INTO person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, phone, phone_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	err := tx.Exec(ctx, `INSERT INTO person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, phone, phone_digest, ethnicity, card_serial_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.ID, p.Name, r.sealer.Seal(sealID, p.CitizenID), r.sealer.Index(sealID, p.CitizenID), r.sealer.Index(sealCard, "C"+p.CitizenID),
-		p.Token, p.Female, int(p.Birth), p.Region, p.Employer, phone, phoneDigest)
+		p.Token, p.Female, int(p.Birth), p.Region, p.Employer, phone, phoneDigest, p.Ethnicity, serialDigest)
 	return err
 }
 
@@ -193,11 +216,12 @@ func (r *Register) find(ctx context.Context, tx *db.Tx, column string, key any) 
 func (r *Register) people(ctx context.Context, tx *db.Tx, out *[]Person, column string, key any, lock string) error {
 	return tx.Later(ctx, func(rows *db.Rows) error {
 		var p Person
-		var citizenID, phone []byte
-		err := rows.Scan(&p.ID, &p.Name, &citizenID, &p.Token, &p.Female, &p.Birth, &p.Region, &p.Employer, &phone)
+		var citizenID, phone, serialDigest []byte
+		err := rows.Scan(&p.ID, &p.Name, &citizenID, &p.Token, &p.Female, &p.Birth, &p.Region, &p.Employer, &phone, &p.Ethnicity, &serialDigest)
 		if err != nil {
 			return err
 		}
+		p.serialDigest = string(serialDigest)
 		if p.CitizenID, err = r.sealer.Open(sealID, citizenID); err != nil {
 			return fmt.Errorf("citizen ID of person %s: %w", p.ID, err)
 		}
@@ -208,7 +232,7 @@ func (r *Register) people(ctx context.Context, tx *db.Tx, out *[]Person, column 
 		}
 		*out = append(*out, p)
 		return nil
-	}, `SELECT id, name, citizen_id, token, female, birth, region, employer, phone FROM person WHERE `+column+` = ? ORDER BY id`+lock, key)
+	}, `SELECT id, name, citizen_id, token, female, birth, region, employer, phone, ethnicity, card_serial_digest FROM person WHERE `+column+` = ? ORDER BY id`+lock, key)
 }
 
 // AddInsurance adds a spell of insurance.

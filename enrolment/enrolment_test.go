@@ -27,7 +27,7 @@ func open(t *testing.T) (context.Context, *db.DB, *Register) {
 
 func TestFindPerson(t *testing.T) {
 	ctx, d, r := open(t)
-	a := Person{Name: "甲", CitizenID: "990100198503120014", Birth: 19850312, Region: "990100", Employer: "厂", Phone: "10000000001"}
+	a := Person{Name: "甲", CitizenID: "990100198503120014", Birth: 19850312, Region: "990100", Employer: "厂", Phone: "10000000001", Ethnicity: "03", CardSerial: "99FA"}
 	b := Person{Name: "乙", CitizenID: "990100199001010119", Female: true, Birth: 19900101, Region: "990100", Phone: "10000000001"}
 	c := Person{Name: "丙", CitizenID: "990100201509010128", Birth: 20150901, Region: "990100"}
 	err := d.Update(ctx, func(tx *db.Tx) error {
@@ -49,6 +49,7 @@ func TestFindPerson(t *testing.T) {
 				key string
 			}{"number": {r.ByID, p.ID}, "citizen ID": {r.ByCitizenID, p.CitizenID}, "card": {r.ByCard, "C" + p.CitizenID}, "token": {r.ByToken, p.Token}} {
 				got, ok, err := x.by(ctx, tx, x.key)
+				p.CardSerial = "" // only its digest is kept
 				if err != nil || !ok || got != p {
 					t.Errorf("%s by %s: %+v, %t, %v", p.Name, name, got, ok, err)
 				}
@@ -60,6 +61,16 @@ func TestFindPerson(t *testing.T) {
 		family, err := r.ByPhone(ctx, tx, "10000000001")
 		if err != nil || len(family) != 2 {
 			t.Errorf("by phone: %v, %v", family, err)
+		}
+		for _, x := range []struct {
+			p      Person
+			serial string
+			want   bool
+		}{{a, "99FA", true}, {a, "99fa", true}, {a, "99FB", false}, {a, "", false}, {b, "99FA", true}} {
+			found, _, err := r.ByID(ctx, tx, x.p.ID)
+			if err != nil || r.HasCardSerial(found, x.serial) != x.want || r.HasCardSerial(x.p, x.serial) != x.want {
+				t.Errorf("%s has the card %q: want %t, %v", x.p.Name, x.serial, x.want, err)
+			}
 		}
 		if none, err := r.ByPhone(ctx, tx, ""); err != nil || len(none) != 0 {
 			t.Errorf("by no phone: %v, %v", none, err)
@@ -76,7 +87,7 @@ func TestFindPerson(t *testing.T) {
 	seen := false
 	err = d.View(ctx, func(tx *db.Tx) error {
 		return tx.Each(ctx, func(rows *db.Rows) error {
-			columns := make([]any, 12)
+			columns := make([]any, 14)
 			to := make([]any, len(columns))
 			for i := range columns {
 				to[i] = &columns[i]
@@ -86,7 +97,7 @@ func TestFindPerson(t *testing.T) {
 			}
 			all := fmt.Sprintf("%s", columns)
 			seen = seen || strings.Contains(all, a.ID)
-			for _, secret := range []string{a.CitizenID, a.Phone} {
+			for _, secret := range []string{a.CitizenID, a.Phone, a.CardSerial} {
 				if strings.Contains(all, secret) {
 					t.Errorf("the store holds %s in the clear", secret)
 				}

@@ -137,6 +137,7 @@ type Details struct {
 	Phone, Address string // how to reach the person
 	Agent          Agent  // who applies in the person's place
 	Evidence       string // what supports it, in words
+	OperatorName   string `json:",omitempty"` // 经办人姓名
 }
 
 // Agent is who applies in a person's place (代办人).
@@ -166,6 +167,7 @@ type Recognition struct {
 	Provider     string
 	ProviderName string // as registered; set by Declare
 	On           civil.Date
+	Operated     string `json:",omitempty"` // 手术时间, as declared
 	DoctorCode   string
 	Doctor       string
 }

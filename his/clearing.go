@@ -57,8 +57,7 @@ func stated(in *record, figures ...figure) ([]clearing.Amount, error) {
 }
 
 // reconcileTotals is 3201: the totals that a provider states are held against
-// the ledger (对总账). refd_setl_flag 0 asks for settlements only, 1 for
-// reversals only, nothing for both.
+// the ledger (对总账).
 func (s *Server) reconcileTotals(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
 	in := r.one("data")
 	scope, err := s.scope(ctx, tx, r, in)
@@ -70,14 +69,8 @@ func (s *Server) reconcileTotals(ctx context.Context, tx *db.Tx, r *request, a *
 		return err
 	}
 	scope.Schemes = []policy.Scheme{sch}
-	switch mark := in.text("refd_setl_flag"); mark {
-	case "":
-	case reversalFlag(false):
-		scope.Side = clearing.Settlements
-	case reversalFlag(true):
-		scope.Side = clearing.Reversals
-	default:
-		return refuse("退费结算标志 refd_setl_flag“%s”：应为 0 否、1 是", clip(mark, 6))
+	if scope.Side, err = side(in); err != nil {
+		return err
 	}
 	ours, err := clearing.Sum(ctx, tx, scope)
 	if err != nil {
@@ -97,12 +90,41 @@ func (s *Server) reconcileTotals(ctx context.Context, tx *db.Tx, r *request, a *
 		return nil
 	}
 	texts := gapTexts(gaps)
-	if scope.Side == clearing.Settlements {
-		texts = append(texts, "；只计非退费结算")
+	if only := sideWords[scope.Side]; only != "" {
+		texts = append(texts, "；"+only)
 	}
 	out.set("stmt_rslt_dscr", fit("", texts, maxMessage))
 	return nil
 }
+
+// side reads which settlements are reconciled (退费结算标志): 0 asks for those
+// that take nothing back, 1 for reversals, nothing for both. Provinces name the
+// field in two ways, of which a message may use both.
+func side(in *record) (clearing.Side, error) {
+	stated := ""
+	for _, name := range []string{"refd_setl_flag", "fixmedins_refd_setl_flag"} {
+		mark := in.text(name)
+		switch {
+		case mark == "":
+		case mark != reversalFlag(false) && mark != reversalFlag(true):
+			return 0, refuse("退费结算标志 %s“%s”：应为 0 否、1 是", name, clip(printable(mark), 6))
+		case stated != "" && mark != stated:
+			return 0, refuse("退费结算标志 %s“%s”与 refd_setl_flag“%s”不一致", name, mark, stated)
+		default:
+			stated = mark
+		}
+	}
+	switch stated {
+	case reversalFlag(false):
+		return clearing.Settlements, nil
+	case reversalFlag(true):
+		return clearing.Reversals, nil
+	}
+	return clearing.Both, nil
+}
+
+// sideWords say that one side only is reconciled.
+var sideWords = map[clearing.Side]string{clearing.Settlements: "只计非退费结算", clearing.Reversals: "只计退费结算"}
 
 // gapTexts are the words of gaps, to be fitted into a message.
 func gapTexts(gaps []clearing.Gap) []string {
@@ -160,8 +182,9 @@ func (s *Server) clearingKinds(code string) ([]policy.VisitKind, error) {
 
 // reconcileDetails is 3202: the provider's own list of settlements, uploaded
 // as a file, is held against the ledger row by row (对明细账). The list holds
-// reversals as rows of their own (退费须传正反两条), so that refd_setl_flag of the
-// request chooses nothing. What is found is a file for 9102.
+// reversals as rows of their own (退费须传正反两条): where it has rows of both
+// sides, both are reconciled, whichever the request asks for. What is found is a
+// file for 9102.
 func (s *Server) reconcileDetails(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
 	in := r.one("data")
 	scope, err := s.scope(ctx, tx, r, in)
@@ -187,6 +210,16 @@ func (s *Server) reconcileDetails(ctx context.Context, tx *db.Tx, r *request, a 
 	lines, warnings, err := readStatement(r.spec.InFile, data)
 	if err != nil {
 		return err
+	}
+	if scope.Side, err = side(in); err != nil {
+		return err
+	}
+	if asked := scope.Side; asked != clearing.Both {
+		summary := sideWords[asked]
+		if slices.ContainsFunc(lines, func(l clearing.Line) bool { return l.Side() != asked }) {
+			scope.Side, summary = clearing.Both, "明细与退费结算标志 refd_setl_flag 不符，已按正常结算与退费一并对账"
+		}
+		warnings = append([]string{summary}, warnings...)
 	}
 	found, ours, err := clearing.Reconcile(ctx, tx, scope, lines)
 	if err != nil {

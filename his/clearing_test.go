@@ -190,7 +190,7 @@ func TestReconcileDetails(t *testing.T) {
 		text += x.row() + "\r\n"
 	}
 	clean := d.ask("3202", detailsInput(d.upload(zipped(t, "detail/明细.TXT", text+"\r\n", "说明.doc", "x")), 7, sum, `,"clr_type":"11","refd_setl_flag":"0"`))
-	if clean.WarnMsg != "明细 7 笔：平 7，不平 0" {
+	if clean.WarnMsg != "明细 7 笔：平 7，不平 0；只计非退费结算" {
 		t.Errorf("all agree: %s", clean.WarnMsg)
 	}
 

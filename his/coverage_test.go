@@ -68,3 +68,40 @@ func TestCoverageHolds(t *testing.T) {
 		t.Errorf("coverage.tsv says what is no longer so; go test ./his -update writes it anew: %q", slices.Sorted(maps.Keys(stale)))
 	}
 }
+
+// TestOmissions fails if a field is not used and no reason says why, or if a
+// reason is given for what is used or not there.
+func TestOmissions(t *testing.T) {
+	if *update {
+		t.Skip("coverage.tsv is being written")
+	}
+	s := New(Config{})
+	for _, number := range s.Offered() {
+		tr := s.spec.Transaction(number)
+		for _, n := range slices.Concat(tr.Input, tr.Output, []*Node{tr.InFile, tr.OutFile}) {
+			if n == nil {
+				continue
+			}
+			for _, f := range n.Fields {
+				if f.InUse() == (f.Reason != "") {
+					t.Errorf("%s %s %s is used: %t, why not: %q", number, n.Name, f.Name, f.InUse(), f.Reason)
+				}
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, o := range omissions {
+		for _, number := range strings.Fields(o.numbers) {
+			for _, name := range strings.Fields(o.fields) {
+				if len(s.spec.omitted(&omission{number, o.side, name, ""})) == 0 {
+					t.Errorf("%s %s %s: %q is said of no unused field", number, o.side, name, o.reason)
+				}
+				if key := number + o.side + name; seen[key] {
+					t.Errorf("%s %s %s has two reasons", number, o.side, name)
+				} else {
+					seen[key] = true
+				}
+			}
+		}
+	}
+}

@@ -118,15 +118,8 @@ func sumCode(name string) string {
 // maxMedicines bounds one reply to 5205.
 const maxMedicines = 5000
 
-// Codes of 目录类别 (list_type) for medicines, and the 医疗收费项目类别 that
-// tells herbal pieces.
-const (
-	medicineList, herbalList = "101", "102"
-	herbalCharge             = "10"
-)
-
-// notKnown is what a required text of a reply says for what the platform does
-// not keep, such as the package size of a drug (规格).
+// notKnown is what a required text of a reply says for what the catalogue does
+// not hold, such as the package size of a drug (规格).
 const notKnown = "不详"
 
 // medicines is 5205: the medicines settled for a person's chronic and special
@@ -161,15 +154,16 @@ func (s *Server) medicines(ctx context.Context, tx *db.Tx, r *request, a *answer
 		row.set("chrgitm_lv", itemLevels[m.Catalogue.Class])
 		row.set("hilist_code", m.Item)
 		row.set("hilist_name", m.Catalogue.Name)
-		row.set("list_type", medicineList)
-		if m.Catalogue.Charge == herbalCharge {
-			row.set("list_type", herbalList)
-		}
+		row.set("list_type", listTypes[m.Catalogue.List])
 		row.set("med_list_codg", m.Item)
 		row.set("medins_list_codg", m.ProviderItem)
 		row.set("medins_list_name", m.Catalogue.Name)
 		row.set("med_chrgitm_type", m.Catalogue.Charge)
 		row.set("spec", notKnown)
+		describeDetail(row, &m.Detail)
+		if err := describeEntry(row, &m.Catalogue); err != nil {
+			return err
+		}
 		row.set("lmt_used_flag", notRestricted)
 	}
 	return nil

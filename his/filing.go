@@ -40,6 +40,7 @@ func (s *Server) declare(ctx context.Context, tx *db.Tx, r *request, in *record,
 	}
 	d.Person, d.Provider, d.Actor = p.ID, r.provider, r.actor()
 	d.From, d.To = cmp.Or(day(in.text("begndate")), d.From), day(in.text("enddate"))
+	d.Details.OperatorName = r.operatorName
 	d.Details.Phone, d.Details.Address = in.text("tel"), in.text("addr")
 	app, err := s.filings.Declare(ctx, tx, d)
 	if err != nil {
@@ -163,7 +164,7 @@ func (s *Server) declareDisease(ctx context.Context, tx *db.Tx, r *request, a *a
 	}
 	return s.declare(ctx, tx, r, in, p, filing.Declaration{Details: filing.Details{Evidence: in.text("memo"), Disease: &filing.Recognition{
 		Code: in.text("opsp_dise_code"), Name: in.text("opsp_dise_name"), Provider: in.text("ide_fixmedins_no"),
-		On: day(in.text("hosp_ide_date")), DoctorCode: in.text("diag_dr_codg"), Doctor: in.text("diag_dr_name"),
+		On: day(in.text("hosp_ide_date")), Operated: in.text("exp_content"), DoctorCode: in.text("diag_dr_codg"), Doctor: in.text("diag_dr_name"),
 	}}}, a)
 }
 
@@ -234,6 +235,9 @@ func (s *Server) declareInjury(ctx context.Context, tx *db.Tx, r *request, a *an
 	if err != nil {
 		return err
 	}
+	if err := s.samePerson(ctx, tx, r, in, p); err != nil {
+		return err
+	}
 	if from := in.text("dcla_souc"); from != "" && from != declaredByProvider {
 		r.warnings = append(r.warnings, "申报来源 dcla_souc 按 01 定点医药机构处理")
 	}
@@ -242,6 +246,44 @@ func (s *Server) declareInjury(ctx context.Context, tx *db.Tx, r *request, a *an
 		Agent: agent(in), Evidence: in.text("memo"),
 		Injury: &filing.Injury{On: on, Place: in.text("trum_site"), Cause: in.text("trum_rea"), Provider: in.text("fixmedins_code"), Admitted: day(in.text("adm_time")), Unpayable: !payable},
 	}}, a)
+}
+
+// samePerson warns where the row of 2507 says of the person or the provider
+// what the register does not: the register decides.
+func (s *Server) samePerson(ctx context.Context, tx *db.Tx, r *request, in *record, p enrolment.Person) error {
+	if err := s.registeredName(ctx, tx, r, in, "fixmedins_code", "fixmedins_name"); err != nil {
+		return err
+	}
+	level, sex, naty, region, at := "", in.text("gend"), in.text("naty"), in.text("mdtrtarea_admdvs"), ""
+	if h, ok, err := provider.Get(ctx, tx, in.text("fixmedins_code")); err != nil {
+		return err
+	} else if ok {
+		if h.Kind == policy.Hospital {
+			level = withoutGrade[h.Level]
+		}
+		if at = h.Region; ident.Region(at).Within(ident.Region(region)) || ident.Region(pad(region)).Within(ident.Region(at)) {
+			region = at
+		}
+	}
+	if sex == "0" || sex == "9" { // not known, or not said
+		sex = ""
+	}
+	if len(naty) == 1 {
+		naty = "0" + naty
+	}
+	var differ []string
+	for _, f := range [...]struct{ name, stated, registered string }{
+		{"gend", sex, sexCode(p.Female)}, {"naty", naty, p.Ethnicity}, {"brdy", in.text("brdy"), p.Birth.String()},
+		{"emp_name", in.text("emp_name"), p.Employer}, {"mdtrtarea_admdvs", region, at}, {"hosp_lv", ungraded(in.text("hosp_lv")), level},
+	} {
+		if f.stated != "" && f.registered != "" && f.stated != f.registered {
+			differ = append(differ, f.name+"（登记为 "+f.registered+"）")
+		}
+	}
+	if differ != nil {
+		r.warnings = append(r.warnings, strings.Join(differ, "、")+"与登记不符，按登记的处理")
+	}
+	return nil
 }
 
 // withdraw is 2502, 2504 and 2506: a filing is withdrawn (备案撤销).
@@ -411,6 +453,7 @@ func (s *Server) referral(ctx context.Context, tx *db.Tx, r *request, a *answer)
 	if _, operator, ok := strings.Cut(declared.Actor, " "); ok {
 		out.set("opter_id", clip(operator, 20))
 	}
+	out.set("opter_name", clip(found.Details.OperatorName, 49))
 	out.set("opt_time", declared.At.In(zone).Format(clockLayout))
 	return nil
 }

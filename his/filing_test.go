@@ -30,7 +30,7 @@ func with(input string, pairs ...string) string {
 func diseaseInput(psn string) string {
 	return fmt.Sprintf(`{"data":{"psn_no":%q,"insutype":"310","opsp_dise_code":"M01600","opsp_dise_name":"糖尿病","tel":"10000000009","addr":"示例路1号",`+
 		`"insu_optins":"990100","ide_fixmedins_no":"H99010000101","ide_fixmedins_name":"安济示例市人民医院","hosp_ide_date":"2025-06-01","diag_dr_codg":"D1","diag_dr_name":"示例医师",`+
-		`"begndate":"2025-06-10","enddate":"2025-12-31","memo":"糖化血红蛋白 8.1%%"}}`, psn)
+		`"begndate":"2025-06-10","enddate":"2025-12-31","memo":"糖化血红蛋白 8.1%%","exp_content":"2024-11-05"}}`, psn)
 }
 
 func referralInput(psn string) string {

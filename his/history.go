@@ -75,26 +75,23 @@ func (s *Server) describeVisit(ctx context.Context, tx *db.Tx, out *line, v sett
 		return err
 	}
 	for name, text := range notes {
-		out.set(name, text)
+		out.offer(name, text)
 	}
 	begun := dayOf(v.Begun)
 	out.set("mdtrt_id", v.ID)
 	out.set("psn_no", p.ID)
 	describePerson(out, p, begun)
+	out.set("nwb_flag", yesNo(newborn(p, begun)))
 	spells, err := enrolment.Insurances(ctx, tx, p.ID, begun)
 	if err != nil {
 		return err
-	}
-	retired := false
-	for _, i := range spells {
-		retired = retired || i.Scheme == v.Scheme && i.Retired
 	}
 	classes, err := enrolment.Classes(ctx, tx, p.ID, begun)
 	if err != nil {
 		return err
 	}
 	out.set("insutype", insutype(v.Scheme))
-	out.set("psn_type", personType(v.Scheme, retired, begun.Age(p.Birth)))
+	out.set("psn_type", personType(v.Scheme, isRetired(spells, v.Scheme), begun.Age(p.Birth)))
 	out.set("maf_psn_flag", yesNo(len(classes) > 0))
 	out.set("cvlserv_flag", notCivilServant)
 	out.set("insu_optins", p.Region)
@@ -161,6 +158,10 @@ func (s *Server) queryDiagnoses(ctx context.Context, tx *db.Tx, r *request, a *a
 	if err != nil {
 		return err
 	}
+	notes, err := s.notes(ctx, tx, v.ID)
+	if err != nil {
+		return err
+	}
 	for i, d := range all {
 		row := a.add("diseinfo")
 		row.set("diag_info_id", v.ID+strconv.Itoa(i+1))
@@ -178,6 +179,9 @@ func (s *Server) queryDiagnoses(ctx context.Context, tx *db.Tx, r *request, a *a
 		row.set("dise_dor_name", d.Doctor)
 		if !d.At.IsZero() {
 			row.set("diag_time", d.At.In(zone).Format(clockLayout))
+		}
+		for _, name := range []string{"opter_id", "opter_name", "opt_time"} {
+			row.set(name, notes[name])
 		}
 	}
 	return nil
@@ -221,7 +225,7 @@ func (s *Server) querySettlement(ctx context.Context, tx *db.Tx, r *request, a *
 	if err != nil {
 		return err
 	}
-	msgid, err := s.messageOf(ctx, tx, st)
+	by, err := s.messageOf(ctx, tx, st)
 	if err != nil {
 		return err
 	}
@@ -232,7 +236,9 @@ func (s *Server) querySettlement(ctx context.Context, tx *db.Tx, r *request, a *
 		"pay_loc": payPlace(st.Case.Region, st.Provider.Region), "fixmedins_code": st.Provider.Code, "fixmedins_name": st.Provider.Name,
 		"hosp_lv": withoutGrade[st.Provider.Level], "fixmedins_poolarea": st.Provider.Region,
 		"dedc_hosp_lv": deductibleLevels[st.Provider.Level], "lmtpric_hosp_lv": deductibleLevels[st.Provider.Level],
-		"mdtrt_cert_type": notes["mdtrt_cert_type"], "med_type": codeOf(st.Visit), "medins_setl_id": msgid,
+		"mdtrt_cert_type": notes["mdtrt_cert_type"], "med_type": codeOf(st.Visit), "medins_setl_id": by.msgid,
+		"opter_id": clip(by.operator, 19), "opter_name": clip(by.operatorName, 49), "opt_time": st.At.In(zone).Format(clockLayout),
+		"nwb_flag":       yesNo(newborn(st.Person, dayOf(st.Visit.Begun))),
 		"refd_setl_flag": yesNo(st.Reverses != "" || st.ReversedBy != ""), "year": strconv.Itoa(year.Year()),
 		"dise_codg": st.Visit.Disease, "dise_name": st.Visit.DiseaseName,
 	} {
@@ -287,10 +293,11 @@ func (s *Server) queryFees(ctx context.Context, tx *db.Tx, r *request, a *answer
 		row.set("cnt", f.Quantity.String())
 		row.set("pric", (money.Rate(f.Price) * 100).String()) // of 10^-6 and 10^-8
 		row.money("det_item_fee_sumamt", f.Amount)
+		describeDetail(row, &f.Detail)
 		describeSplit(row, f.Class, f.FirstPay, f.UnitCeiling, f.Split)
 		row.set("hilist_code", f.Item)
 		row.set("hilist_name", f.Name)
-		list, ok := kindLists[it.Kind]
+		list, ok := listTypes[it.List]
 		if !ok {
 			list = otherList
 		}
@@ -300,6 +307,9 @@ func (s *Server) queryFees(ctx context.Context, tx *db.Tx, r *request, a *answer
 		row.set("medins_list_name", clip(f.Name, 99))
 		row.set("med_chrgitm_type", it.Charge)
 		row.set("dosform_name", noForm)
+		if err := describeEntry(row, &it); err != nil {
+			return err
+		}
 		row.set("bilg_dept_name", f.Department)
 		row.set("bilg_dr_name", f.Doctor)
 		row.set("lmt_used_flag", notRestricted)
@@ -309,6 +319,9 @@ func (s *Server) queryFees(ctx context.Context, tx *db.Tx, r *request, a *answer
 	}
 	return nil
 }
+
+// newborn is 新生儿标志 (nwb_flag): a newborn is at most 28 days old.
+func newborn(p enrolment.Person, on civil.Date) bool { return on.DaysSince(p.Birth) <= 28 }
 
 // dayOf is the day of a moment in the country.
 func dayOf(t time.Time) civil.Date { return civil.Of(t.In(zone)) }

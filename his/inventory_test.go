@@ -18,7 +18,7 @@ func goods(number string) string {
 }
 
 func countInput(number, day, quantity string) string {
-	return fmt.Sprintf(`{"invinfo":{%s,"invdate":%q,"inv_cnt":%s,"manu_lotnum":"L1","manu_date":"2025-01-01","expy_end":"2027-01-01"}}`, goods(number), day, quantity)
+	return fmt.Sprintf(`{"invinfo":{%s,"invdate":%q,"inv_cnt":%s,"manu_lotnum":"L1","manu_date":"2025-01-01","expy_end":"2027-01-01","drugtracinfo":[{"drug_trac_codg":"81000000000000000009"}]}}`, goods(number), day, quantity)
 }
 
 func changeInput(number, reason, at, quantity string) string {

@@ -94,7 +94,7 @@ func (s *Server) queryMappings(ctx context.Context, tx *db.Tx, r *request, a *an
 			"list_type": listTypes[m.List], "med_list_codg": m.Item, "begndate": m.From.String(), "enddate": m.To.String(),
 			"aprvno": m.Approval, "dosform": m.Form, "exct_cont": m.Excluded, "item_cont": m.Content, "prcunt": m.Unit, "spec": m.Spec,
 			"pacspec": m.Packaging, "memo": m.Note, "vali_flag": yesNo(!m.Withdrawn && m.To >= r.today()), "rid": m.Record,
-			"updt_time": m.Updated.String(), "crte_time": m.Created.String(), "poolarea_no": string(r.care),
+			"updt_time": m.Updated.String(), "crte_time": m.Created.String(), "opt_time": m.Updated.String(), "poolarea_no": string(r.care),
 		} {
 			l.set(name, text)
 		}

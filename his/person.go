@@ -2,6 +2,7 @@ package his
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,6 +97,10 @@ const notCivilServant = "0"
 // citizenIDType is 人员证件类型 (psn_cert_type) of the ID people are registered with.
 const citizenIDType = "01"
 
+// cardType is 人员证件类型 of the social security card, whose number may stand
+// for the ID.
+const cardType = "90"
+
 func dayStart(d civil.Date) string {
 	if d == 0 {
 		return ""
@@ -110,6 +115,7 @@ func describePerson(l *line, p enrolment.Person, on civil.Date) {
 	l.offer("certno", p.CitizenID)
 	l.offer("psn_name", p.Name)
 	l.offer("gend", sexCode(p.Female))
+	l.offer("naty", p.Ethnicity)
 	l.offer("brdy", p.Birth.String())
 	l.offer("age", strconv.Itoa(max(0, on.Age(p.Birth))))
 }
@@ -138,18 +144,42 @@ func (s *Server) byCredential(ctx context.Context, tx *db.Tx, in *record) (p enr
 		label, _ := s.spec.Dictionary("mdtrt_cert_type").Label(kind)
 		return p, refuse("没有%s（mdtrt_cert_type %s）为“%s”的参保人员", label, kind, ident.Mask(number))
 	}
-	return p, sameIdentity(in, p)
+	return p, s.sameIdentity(in, p)
 }
 
-// sameIdentity refuses a row whose ID or name, if stated, is another's.
-func sameIdentity(in *record, p enrolment.Person) error {
-	if certno := strings.ToUpper(in.optional("certno")); certno != "" && certno != p.CitizenID && certno != "C"+p.CitizenID {
+// sameIdentity refuses a row whose ID, name or card, if stated, is another's.
+func (s *Server) sameIdentity(in *record, p enrolment.Person) error {
+	certno, fitting := strings.ToUpper(in.optional("certno")), []string{citizenIDType, cardType}
+	switch certno {
+	case "":
+	case p.CitizenID:
+		fitting = fitting[:1]
+	case "C" + p.CitizenID:
+		fitting = fitting[1:]
+	default:
 		return refuse("证件号码 certno“%s”与所持凭证的人员不符", ident.Mask(certno))
+	}
+	for _, name := range []string{"psn_cert_type", "cert_type"} {
+		if kind := in.optional(name); kind != "" && !slices.Contains(fitting, kind) {
+			label, _ := s.spec.Dictionary("psn_cert_type").Label(fitting[0])
+			return refuse("证件类型 %s“%s”与该人员登记的证件不符，应为 %s %s", name, clip(kind, 6), fitting[0], label)
+		}
+	}
+	if serial := in.optional("card_sn"); serial != "" && !s.Enrolment.HasCardSerial(p, serial) {
+		return refuse("卡识别码 card_sn“%s”不是该人员社会保障卡的", clip(printable(serial), 32))
 	}
 	if name := in.optional("psn_name"); name != "" && name != p.Name {
 		return refuse("人员姓名 psn_name“%s”与所持凭证的人员不符", clip(name, 20))
 	}
 	return nil
+}
+
+// sameType warns where a row states another 人员类别 (psn_type) than the
+// person's: the register decides. A finer code of the same class is the same.
+func (r *request) sameType(in *record, registered string) {
+	if stated := in.optional("psn_type"); stated != "" && !strings.HasPrefix(stated, registered) {
+		r.warnings = append(r.warnings, "人员类别 psn_type“"+clip(printable(stated), 6)+"”与登记的 "+registered+" 不符，按登记的处理")
+	}
 }
 
 // sameRegion refuses a request that names another insured region than the
@@ -180,11 +210,14 @@ func (s *Server) holder(ctx context.Context, tx *db.Tx, r *request, in *record) 
 		if bearer.ID != p.ID {
 			return p, refuse("就诊凭证的人员与人员编号 psn_no“%s”不是同一人（人证不符）", id)
 		}
-	} else if err := sameIdentity(in, p); err != nil {
+	} else if err := s.sameIdentity(in, p); err != nil {
 		return p, err
 	}
 	if err := within(in, p.Region); err != nil {
 		return p, err
+	}
+	if care := in.optional("mdtrtarea_admvs"); care != "" && !r.care.Within(ident.Region(care)) {
+		return p, refuse("%smdtrtarea_admvs“%s”与报文的就医地 %s 不一致", in.place(), clip(printable(care), 10), r.care)
 	}
 	return p, sameRegion(r, p)
 }

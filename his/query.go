@@ -94,15 +94,11 @@ func itemFilter(r *request, in *record) (f catalogue.Filter, p catalogue.Page, n
 			none = true
 		}
 	}
-	for _, name := range []string{"wubi", "pinyin"} {
-		if in.optional(name) != "" {
-			return f, p, false, refuse("data.%s：目录没有收录助记码，请用 hilist_code 或 hilist_name 查询", name)
-		}
-	}
 	f = catalogue.Filter{
 		Code: in.text("hilist_code"), NameHas: in.optional("hilist_name"), Region: regionOf(in, "insu_admdvs"),
 		Charge: in.optional("med_chrgitm_type"), On: day(in.text("query_date")), BeginsFrom: day(in.text("begndate")),
 		EndsBy: day(in.optional("enddate")), UpdatedSince: day(in.text("updt_time")), Today: r.today(),
+		Wubi: in.optional("wubi"), Pinyin: in.optional("pinyin"),
 	}
 	if code := in.optional("med_list_codg"); code != "" {
 		none = none || f.Code != "" && f.Code != code
@@ -140,6 +136,7 @@ func describeItem(l *line, it *catalogue.Listed, today civil.Date, record string
 	l.set("rid", record)
 	l.set("updt_time", it.Updated.String())
 	l.set("crte_time", it.Updated.String())
+	l.set("opt_time", it.Updated.String())
 	l.set("poolarea_no", regionText(it.Region))
 }
 
@@ -156,6 +153,13 @@ func (s *Server) queryItems(ctx context.Context, tx *db.Tx, r *request, a *answe
 		l.set("med_chrgitm_type", it.Charge)
 		l.set("chrgitm_lv", itemLevels[it.Class])
 		l.set("list_type", listTypes[it.List])
+		of, err := it.Attributes()
+		if err != nil {
+			return err
+		}
+		l.set("wubi", clip(of.Wubi, 29))
+		l.set("pinyin", clip(of.Pinyin, 29))
+		l.set("memo", clip(of.Note, 499))
 		for _, name := range []string{"lmt_used_flag", "med_use_flag", "matn_used_flag", "hilist_use_type", "lmt_cpnd_type"} {
 			l.set(name, constants[name])
 		}
@@ -175,7 +179,9 @@ func (s *Server) queryMatches(ctx context.Context, tx *db.Tx, r *request, a *ans
 		describeItem(l, &it, r.today(), it.Record)
 		l.set("med_list_codg", it.Code)
 		l.set("list_type", listTypes[it.List])
-		return nil
+		of, err := it.Attributes()
+		l.set("memo", clip(of.Note, 499))
+		return err
 	})
 }
 
@@ -311,9 +317,6 @@ const dictionaryVersion = "1"
 // providerTypes are 定点医疗服务机构类型 (fixmedins_type).
 var providerTypes = map[policy.ProviderKind]string{policy.Hospital: "1", policy.Pharmacy: "2"}
 
-// hospitalLevels are 医院等级 (hosp_lv) of hospitals without a grade.
-var hospitalLevels = map[policy.Level]string{policy.Primary: "11", policy.Level1: "14", policy.Level2: "13", policy.Level3: "12"}
-
 // findProvider is 1201 (医药机构信息获取).
 func (s *Server) findProvider(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
 	in := r.one("medinsinfo")
@@ -351,7 +354,7 @@ func (s *Server) findProvider(ctx context.Context, tx *db.Tx, r *request, a *ans
 	l.set("uscc", p.CreditCode)
 	l.set("fixmedins_type", kind)
 	if p.Kind == policy.Hospital {
-		l.set("hosp_lv", hospitalLevels[p.Level])
+		l.set("hosp_lv", withoutGrade[p.Level])
 	}
 	return nil
 }

@@ -121,7 +121,6 @@ func TestQueryItems(t *testing.T) {
 		query("", 0, 10):                          "page_num（当前页数）“0”：应为 1 至 9999",
 		query("", 1, 501):                         "page_size（本页数据量）“501”：应为 1 至 500",
 		query("", -1, 1):                          "page_num（当前页数）“-1”",
-		query(`,"pinyin":"ylyp"`, 1, 1):           "没有收录助记码",
 		query(`,"list_type":"104"`, 1, 1):         "目录类别 list_type“104”：应为 101",
 		query(`,"chrgitm_lv":"9"`, 1, 1):          "chrgitm_lv（收费项目等级）“9”",
 		`{"data":{"page_num":1,"page_size":1}}`:   "updt_time（更新时间）",

@@ -21,7 +21,9 @@ type request struct {
 	care     ident.Region // 就医地区划
 	insured  string       // 参保地区划 as sent, may be empty
 	operator string       // 经办人
-	signNo   string       // 签到流水号, may be empty
+	// operatorName is 经办人姓名, as sent.
+	operatorName string
+	signNo       string // 签到流水号, may be empty
 
 	input    map[string][]record
 	digest   [sm3.Size]byte // of what is asked, not of how it was sent
@@ -137,6 +139,7 @@ func (s *Server) request(m *message) (*request, error) {
 	}
 	r.msgid, r.provider, r.file = env.text("msgid"), env.text("fixmedins_code"), m.file
 	r.operator, r.signNo, r.insured = env.text("opter"), env.text("sign_no"), env.text("insuplc_admdvs")
+	r.operatorName = env.text("opter_name")
 	if n := utf8.RuneCountInString(r.msgid); n != 30 {
 		c.warn("msgid 为 %d 位，规范为 30 位", n)
 	}

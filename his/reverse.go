@@ -139,6 +139,7 @@ func (s *Server) reverse(ctx context.Context, tx *db.Tx, r *request, a *answer) 
 		return err
 	}
 	out.offer("mdtrt_cert_type", notes["mdtrt_cert_type"])
+	out.offer("mdtrt_cert_no", notes["mdtrt_cert_no"])
 	settlementDetail(a, done.Settlement)
 	return nil
 }
@@ -281,22 +282,25 @@ func keepMessage(ctx context.Context, tx *db.Tx, r *request) error {
 	if r.subject == "" {
 		return nil
 	}
-	return tx.Exec(ctx, `INSERT INTO his_message (provider, msgid, infno, subject, cancelled) VALUES (?, ?, ?, ?, 0)`,
-		r.provider, r.msgid, base(r.spec.Number), r.subject)
+	return tx.Exec(ctx, `INSERT INTO his_message (provider, msgid, infno, subject, cancelled, operator, operator_name) VALUES (?, ?, ?, ?, 0, ?, ?)`,
+		r.provider, r.msgid, base(r.spec.Number), r.subject, r.operator, r.operatorName)
 }
 
-// messageOf is the msgid of the message that made a settlement. One that was
-// made or reversed because of another has that of the settlement it concerns;
-// it is "" for one that no message made.
-func (s *Server) messageOf(ctx context.Context, tx *db.Tx, st *settlement.Settlement) (msgid string, err error) {
+// A sending is the message that made something, and who sent it (经办人).
+type sending struct{ msgid, operator, operatorName string }
+
+// messageOf is the message that made a settlement. One that was made or
+// reversed because of another has that of the settlement it concerns; it is
+// empty for one that no message made.
+func (s *Server) messageOf(ctx context.Context, tx *db.Tx, st *settlement.Settlement) (by sending, err error) {
 	for {
-		err := tx.QueryRow(ctx, `SELECT msgid FROM his_message WHERE subject = ? AND subject <> ''`, st.ID).Scan(&msgid)
+		err := tx.QueryRow(ctx, `SELECT msgid, operator, operator_name FROM his_message WHERE subject = ? AND subject <> ''`, st.ID).Scan(&by.msgid, &by.operator, &by.operatorName)
 		if !db.IsNotFound(err) {
-			return msgid, err
+			return by, err
 		}
 		of, ok, err := s.Settlement.Get(ctx, tx, cmp.Or(st.Replaces, st.Reverses))
 		if err != nil || !ok {
-			return "", err
+			return by, err
 		}
 		st = of
 	}

@@ -36,6 +36,9 @@ func (s *Server) decide(ctx context.Context, tx *db.Tx, r *request, a *answer, b
 	if err := s.sameVisit(in, v); err != nil {
 		return err
 	}
+	if cause(in.text("exp_content")) == policy.ThirdParty && v.Cause == policy.Illness {
+		return refuse("exp_content 的 REL_TTP_FLAG（涉及第三方）与就诊登记的不一致，请先以 2203 或 2403 更正")
+	}
 	total, err := in.amount("medfee_sumamt")
 	if err != nil {
 		return err
@@ -52,6 +55,7 @@ func (s *Server) decide(ctx context.Context, tx *db.Tx, r *request, a *answer, b
 		return err
 	}
 	r.subject = st.ID
+	r.sameType(in, personType(st.Case.Scheme, st.Case.Retired, st.Case.Date.Age(p.Birth)))
 	if in.text("psn_setlway") != byItem {
 		r.warnings = append(r.warnings, "个人结算方式 psn_setlway 按 01 按项目结算处理")
 	}
@@ -95,6 +99,12 @@ func (s *Server) sameVisit(in *record, v settlement.Visit) error {
 		}
 		return refuse("就诊 mdtrt_id“%s”不是住院，应以 2206、2207 结算", v.ID)
 	}
+	return s.sameKind(in, v, "2203")
+}
+
+// sameKind refuses a row that states another kind of care than its visit has,
+// which is to be corrected by the transaction named.
+func (s *Server) sameKind(in *record, v settlement.Visit, correction string) error {
 	medType := in.optional("med_type")
 	if medType == "" {
 		return nil
@@ -104,7 +114,7 @@ func (s *Server) sameVisit(in *record, v settlement.Visit) error {
 		return err
 	}
 	if kind != v.Kind && !(recognisedLater(kind) && recognisedLater(v.Kind)) {
-		return refuse("医疗类别 med_type“%s”与就诊登记的类别“%s”不一致，一次就诊只能有一个医疗类别，请先以 2203 更正", medType, v.Kind.Title())
+		return refuse("医疗类别 med_type“%s”与就诊登记的类别“%s”不一致，一次就诊只能有一个医疗类别，请先以 %s 更正", medType, v.Kind.Title(), correction)
 	}
 	return nil
 }
@@ -189,7 +199,7 @@ func describeSettlement(out *line, st *settlement.Settlement) {
 		{"act_pay_dedc", res.Deductible}, {"crt_dedc", res.Deductible},
 		{"hifp_pay", res.Fund[policy.Basic]}, {"cvlserv_pay", res.Fund[policy.CivilServant]}, {"hifes_pay", res.Fund[policy.Enterprise]},
 		{"hifmi_pay", res.Fund[policy.Catastrophic]}, {"hifob_pay", res.Fund[policy.LargeAmount]}, {"maf_pay", res.Fund[policy.Assistance]},
-		{"oth_pay", res.Fund[policy.Other]}, {"hifdm_pay", 0}, {"fund_pay_sumamt", res.FundTotal},
+		{"oth_pay", res.Fund[policy.Other]}, {"hifdm_pay", 0}, {"pref_fund_pay", 0}, {"fund_pay_sumamt", res.FundTotal},
 		{"psn_part_amt", res.Person}, {"psn_pay", res.Person}, {"acct_pay", res.Account}, {"acct_mulaid_pay", res.FamilyAccount},
 		{"psn_cash_pay", res.Cash}, {"pdn_cash_pay", res.Cash}, {"cash_payamt", res.Cash},
 		{"hosp_part_amt", res.Hospital}, {"balc", st.Balance},
@@ -265,6 +275,9 @@ func settlementDetail(a *answer, st *settlement.Settlement) {
 		row.money("crt_payb_lmt_amt", min(s.limit, noLimit))
 		row.money("fund_payamt", s.paid)
 		row.set("setl_proc_info", clip(strings.Join(s.info, "；"), 3999))
+		if st.Reverses != "" {
+			row.set("setl_proc_info", st.Note)
+		}
 	}
 }
 

@@ -23,8 +23,8 @@ func (s *Server) signIn(ctx context.Context, tx *db.Tx, r *request, a *answer) e
 	b := make([]byte, 15)
 	rand.Read(b)
 	signNo := hex.EncodeToString(b)
-	err := tx.Exec(ctx, `INSERT INTO sign_in (sign_no, provider, operator, at, day, ended) VALUES (?, ?, ?, ?, ?, 0)`,
-		signNo, r.provider, in.text("opter_no"), r.clock(), int(r.today()))
+	err := tx.Exec(ctx, `INSERT INTO sign_in (sign_no, provider, operator, at, day, ended, mac, ip) VALUES (?, ?, ?, ?, ?, 0, ?, ?)`,
+		signNo, r.provider, in.text("opter_no"), r.clock(), int(r.today()), in.text("mac"), in.text("ip"))
 	if err != nil {
 		return err
 	}

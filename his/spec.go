@@ -95,6 +95,8 @@ type Field struct {
 	// Used says that this server's work reads the field of a request, or fills
 	// it in a reply: the tests saw it, and coverage.tsv keeps what they saw.
 	Used bool
+	// Reason says in Chinese why a field is not used; "" if it is.
+	Reason string
 
 	rows *Node // of Rows
 }
@@ -186,7 +188,11 @@ func LoadSpec() (*Spec, error) {
 	if err := eachRow("spec/samples.tsv", 4, s.addSample); err != nil {
 		return nil, err
 	}
-	return s, eachRow("coverage.tsv", 4, s.addUse)
+	if err := eachRow("coverage.tsv", 4, s.addUse); err != nil {
+		return nil, err
+	}
+	s.explain()
+	return s, nil
 }
 
 // eachRow calls add with the columns of every row but the first.

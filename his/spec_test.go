@@ -169,7 +169,7 @@ func TestTermsAreCodes(t *testing.T) {
 	for _, code := range providerTypes {
 		has("fixmedins_type", code)
 	}
-	for _, code := range hospitalLevels {
+	for _, code := range withoutGrade {
 		has("hosp_lv", code)
 	}
 	for _, code := range staffTypes {

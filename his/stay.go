@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/anji-platform/anji/db"
@@ -125,6 +126,9 @@ func (s *Server) cancelDischarge(ctx context.Context, tx *db.Tx, r *request, _ *
 // otherwise.
 var aliases = map[string]string{"dr_name": "chfpdr_name", "dept_code": "adm_dept_codg", "dept_name": "adm_dept_name"}
 
+// unshown are fields of a visit that 5201 does not have, but are kept with it.
+var unshown = []string{"mdtrt_cert_no", "caty", "dise_type_code", "adm_diag_dscr", "ttp_pay_prop"}
+
 // keepNotes keeps what a row says of the visit that no room decides upon, for
 // 5201 to give back. A field left out or empty leaves what was said before.
 func (s *Server) keepNotes(ctx context.Context, tx *db.Tx, r *request, visit string, in *record) error {
@@ -138,7 +142,7 @@ func (s *Server) keepNotes(ctx context.Context, tx *db.Tx, r *request, visit str
 		if alias := aliases[name]; alias != "" {
 			name = alias
 		}
-		if _, ok := shown.byName[name]; !ok {
+		if _, ok := shown.byName[name]; !ok && !slices.Contains(unshown, name) {
 			continue
 		}
 		if text := in.text(f.Name); text != "" {
@@ -146,6 +150,7 @@ func (s *Server) keepNotes(ctx context.Context, tx *db.Tx, r *request, visit str
 		}
 	}
 	notes["opter_id"] = clip(r.operator, 20)
+	notes["opter_name"] = r.operatorName
 	notes["opt_time"] = r.received.In(zone).Format(clockLayout)
 	return s.writeNotes(ctx, tx, visit, notes)
 }

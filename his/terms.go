@@ -1,7 +1,6 @@
 package his
 
 import (
-	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/policy"
 )
@@ -146,13 +145,25 @@ func day(s string) civil.Date {
 // known.
 var withoutGrade = map[policy.Level]string{policy.Primary: "11", policy.Level1: "14", policy.Level2: "13", policy.Level3: "12"}
 
+// ungraded is the code of withoutGrade for the level of a code with a grade, ""
+// for what is no code.
+func ungraded(hospLv string) string {
+	switch hospLv {
+	case "1", "2", "3", "4", "12":
+		return withoutGrade[policy.Level3]
+	case "5", "6", "7", "13":
+		return withoutGrade[policy.Level2]
+	case "8", "9", "10", "14":
+		return withoutGrade[policy.Level1]
+	case "11":
+		return withoutGrade[policy.Primary]
+	}
+	return ""
+}
+
 // deductibleLevels are 起付线医院等级 (dedc_hosp_lv) and 限价医院等级
 // (lmtpric_hosp_lv).
 var deductibleLevels = map[policy.Level]string{policy.Primary: "1", policy.Level1: "1", policy.Level2: "2", policy.Level3: "3"}
-
-// kindLists are 目录类别 (list_type) of a settled item, of which only the
-// catalogue is known.
-var kindLists = map[catalogue.Kind]string{catalogue.Drug: "101", catalogue.Service: "201", catalogue.Facility: "201", catalogue.Consumable: "301"}
 
 // otherList is 目录类别 of what no catalogue holds.
 const otherList = "105"

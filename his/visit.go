@@ -3,10 +3,12 @@ package his
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/settlement"
@@ -47,11 +49,24 @@ func (s *Server) register(ctx context.Context, tx *db.Tx, r *request, a *answer)
 	if err := errors.Join(s.expectNotes(ctx, tx, v.ID, true), s.keepNotes(ctx, tx, r, v.ID, in)); err != nil {
 		return err
 	}
+	if in.text("psn_type") != "" {
+		on := dayOf(v.Begun)
+		spells, err := enrolment.Insurances(ctx, tx, p.ID, on)
+		if err != nil {
+			return err
+		}
+		r.sameType(in, personType(sch, isRetired(spells, sch), on.Age(p.Birth)))
+	}
 	out := a.add("data")
 	out.set("mdtrt_id", v.ID)
 	out.set("psn_no", p.ID)
 	out.set("ipt_otp_no", v.Number)
 	return nil
+}
+
+// isRetired reports whether one of the spells is of a pensioner in the scheme.
+func isRetired(spells []enrolment.Insurance, sch policy.Scheme) bool {
+	return slices.ContainsFunc(spells, func(i enrolment.Insurance) bool { return i.Scheme == sch && i.Retired })
 }
 
 // describe is 2203: what an outpatient visit turned out to be (门诊就诊信息上传).

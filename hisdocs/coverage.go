@@ -41,6 +41,7 @@ type CoveredField struct {
 	Required bool     `json:"required"`
 	Checks   []string `json:"checks,omitempty"` // what of a request's field is validated
 	Used     bool     `json:"used"`
+	Reason   string   `json:"reason,omitempty"` // in Chinese, why it is not
 }
 
 // Asked says that the field is of what a provider sends.
@@ -74,7 +75,10 @@ func (s *Share) add(o Share) { s.Used, s.All = s.Used+o.Used, s.All+o.All }
 func (e *CoverageEntry) add(side string, nodes []*his.Node) (s Share) {
 	for _, n := range nodes {
 		for _, f := range n.Fields {
-			c := CoveredField{Side: side, Node: n.Name, Name: f.Name, Title: f.Title, Required: f.Required, Used: e.Offered && used(f)}
+			c := CoveredField{Side: side, Node: n.Name, Name: f.Name, Title: f.Title, Required: f.Required, Used: e.Offered && f.InUse()}
+			if e.Offered && !c.Used {
+				c.Reason = f.Reason
+			}
 			if e.Offered && c.Asked() {
 				c.Checks = checks(f)
 			}
@@ -86,14 +90,6 @@ func (e *CoverageEntry) add(side string, nodes []*his.Node) (s Share) {
 		}
 	}
 	return s
-}
-
-// used counts a field of rows as used if one of theirs is.
-func used(f *his.Field) bool {
-	if f.Rows() != nil {
-		return slices.ContainsFunc(f.Rows().Fields, used)
-	}
-	return f.Used
 }
 
 // checks are what a request's field is checked for.

@@ -222,13 +222,17 @@ func TestCoverage(t *testing.T) {
 		{"2207", "in", "medfee_sumamt", true, "必填 数值 位数"},
 		{"2207", "in", "med_type", true, "必填 字典"},
 		{"2207", "out", "fund_pay_sumamt", true, ""},
-		{"2207", "out", "naty", false, ""},
-		{"9001", "in", "mac", false, "必填 长度"},
+		{"2206", "in", "pub_hosp_rfom_flag", false, "长度"},
+		{"1101", "out", "psn_type_lv", false, ""},
+		{"9001", "in", "mac", true, "必填 长度"},
 		{"2201", "in", "begntime", true, "必填 日期"},
 	} {
 		f := find(tt.number, tt.side, tt.name)
 		if f.Used != tt.used || strings.Join(f.Checks, " ") != tt.checks {
 			t.Errorf("%s %s %s: %+v", tt.number, tt.side, tt.name, f)
+		}
+		if (f.Reason == "") != tt.used {
+			t.Errorf("%s %s %s: used %t, why not: %q", tt.number, tt.side, tt.name, tt.used, f.Reason)
 		}
 	}
 	for _, e := range c.Transactions {

@@ -268,7 +268,7 @@ func TestForcedThroughServer(t *testing.T) {
 	b.shows("/sandbox?outcome=forced", []string{"HTTP 500", "HTTP 503", "应答不是合法的 JSON", "应答只有一半", "应答丢失", "超时"}, nil)
 }
 
-var token = regexp.MustCompile(`data-copy="(\w{28,})"`)
+var token = regexp.MustCompile(`data-copy="([0-9a-f]{28,})"`)
 
 func TestReset(t *testing.T) {
 	b := newBench(t)

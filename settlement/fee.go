@@ -30,6 +30,7 @@ type Fee struct {
 	OwnPay       bool   // the hospital did not approve a restricted item: full own pay
 	Department   string // who ordered it (开单科室), and
 	Doctor       string // which doctor (开单医师)
+	Detail       FeeDetail
 }
 
 // FeeResult is what a fee line comes to.
@@ -84,6 +85,7 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 	}
 	out := make([]FeeResult, 0, len(fees))
 	rows := make([][]any, 0, len(fees))
+	var details [][]any
 	for i, f := range fees {
 		if known[f.Serial] {
 			return nil, at(&Error{"serial", f.Serial, "本次就诊已有这个明细流水号"}, i)
@@ -103,8 +105,17 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 		rows = append(rows, []any{visit, f.Serial, n, f.Batch, f.Original, f.Item, f.ProviderItem, r.Catalogue.Name, int(dayOf(f.Time)), int64(f.Quantity), f.Price, int64(f.Amount),
 			r.Catalogue.Class, int64(r.FirstPay), int64(r.Catalogue.UnitCeiling), f.Department, f.Doctor, stamp(f.Time)})
 		out = append(out, r)
+		detail, err := detailRow(visit, &f)
+		if err != nil {
+			return nil, err
+		}
+		if detail != nil {
+			details = append(details, detail)
+		}
 	}
-	if err := tx.Insert(ctx, "fee (visit, "+feeColumns+")", rows); err != nil {
+	err = errors.Join(tx.Insert(ctx, "fee (visit, "+feeColumns+")", rows),
+		tx.Insert(ctx, "fee_detail (visit, serial, settlement, document)", details))
+	if err != nil {
 		return nil, err
 	}
 	return out, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Chain: audit.OfPerson(v.Person), Action: "visit.fees", Subject: visit, Details: map[string]int{"lines": len(fees)}})

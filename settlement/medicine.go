@@ -34,8 +34,12 @@ func (s *Service) Medicines(ctx context.Context, tx *db.Tx, person string, from,
 	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var m Medicine
 		var day civil.Date
+		var detail string
 		if err := rows.Scan(&m.Visit, &m.Code, &m.Kind, &m.Provider.Code, &m.Serial, &m.Item, &m.ProviderItem, &day,
-			&m.Quantity, &m.Price, &m.Catalogue.Name, &m.Catalogue.Class); err != nil {
+			&m.Quantity, &m.Price, &m.Catalogue.Name, &m.Catalogue.Class, &detail); err != nil {
+			return err
+		}
+		if err := readDetail(&m.Detail, detail); err != nil {
 			return err
 		}
 		m.Time = time.Date(day.Year(), time.Month(day.Month()), day.Day(), 0, 0, 0, 0, zone)
@@ -43,9 +47,10 @@ func (s *Service) Medicines(ctx context.Context, tx *db.Tx, person string, from,
 		return nil
 	}, `SELECT f.visit, v.code, s.kind, s.provider, f.serial, f.item, f.provider_item, f.day,
 			CAST(f.quantity + COALESCE((SELECT SUM(b.quantity) FROM fee b WHERE b.visit = f.visit AND b.original = f.serial AND b.quantity < 0), 0) AS BIGINT),
-			f.price, f.name, f.class
+			f.price, f.name, f.class, COALESCE(x.document, '')
 		FROM settlement s JOIN visit v ON v.id = s.visit JOIN settled d ON d.visit = s.visit AND d.settlement = s.id
 			JOIN fee f ON f.visit = d.visit AND f.n >= d.first AND f.n <= d.last
+			LEFT JOIN fee_detail x ON x.visit = f.visit AND x.serial = f.serial AND x.settlement = ''
 		WHERE s.person = ? AND s.kind IN (?, ?) AND f.day >= ? AND f.day <= ? AND f.quantity > 0
 		ORDER BY f.day, s.n, f.n`, person, policy.Chronic, policy.Special, int(from), int(to))
 	if err != nil {

@@ -97,14 +97,14 @@ type SettledFee struct {
 func (s *Service) SettledFees(ctx context.Context, tx *db.Tx, st *Settlement) ([]SettledFee, error) {
 	// The fees of a settlement that does not stand were copied aside; those of
 	// a reversal are the ones that it reversed.
-	of, from := st.ID, `SELECT `+feeColumns+` `+settledBy+` ORDER BY n`
+	of, kept, from := st.ID, "", `SELECT `+feeColumns+` `+settledBy+` ORDER BY n`
 	args := []any{st.Visit.ID}
 	sign := int64(1)
 	if st.Reverses != "" {
 		of, sign = st.Reverses, -1
 	}
 	if st.Reverses != "" || st.ReversedBy != "" {
-		from, args = `SELECT `+feeColumns+` FROM reversed_fee WHERE settlement = ? ORDER BY n`, nil
+		from, args, kept = `SELECT `+feeColumns+` FROM reversed_fee WHERE settlement = ? ORDER BY n`, nil, of
 	}
 	index := map[string]int{}
 	var fees []SettledFee
@@ -136,6 +136,10 @@ func (s *Service) SettledFees(ctx context.Context, tx *db.Tx, st *Settlement) ([
 	if err != nil {
 		return nil, err
 	}
+	details, err := feeDetails(ctx, tx, st.Visit.ID, kept)
+	if err != nil {
+		return nil, err
+	}
 	d, err := documentOf(ctx, tx, st.ID)
 	if err != nil {
 		return nil, err
@@ -148,6 +152,7 @@ func (s *Service) SettledFees(ctx context.Context, tx *db.Tx, st *Settlement) ([
 		}
 		f := fees[i]
 		f.Split = l.LineSplit
+		f.Detail = details[f.Serial]
 		f.Quantity, f.Amount = f.Quantity*catalogue.Quantity(sign), f.Amount*money.Fen(sign)
 		out = append(out, f)
 	}

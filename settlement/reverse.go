@@ -162,6 +162,9 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 		old.Visit.ID, old.ID); err != nil {
 		return nil, err
 	}
+	if err := keepDetails(ctx, tx, old.Visit.ID, old.ID); err != nil {
+		return nil, err
+	}
 	others := slices.DeleteFunc(read.parts, func(p part) bool { return p.id == old.ID })
 	return st, s.post(ctx, tx, st, others, "settle.reverse", actor)
 }

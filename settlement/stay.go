@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -162,7 +163,10 @@ func (s *Service) WithdrawFees(ctx context.Context, tx *db.Tx, q WithdrawRequest
 		return 0, &Error{field, value, "没有未结算的费用明细"}
 	}
 	for _, serial := range gone {
-		if err := tx.Exec(ctx, `DELETE FROM fee WHERE visit = ? AND serial = ?`, v.ID, serial); err != nil {
+		if err := errors.Join(
+			tx.Exec(ctx, `DELETE FROM fee WHERE visit = ? AND serial = ?`, v.ID, serial),
+			tx.Exec(ctx, `DELETE FROM fee_detail WHERE visit = ? AND serial = ? AND settlement = ''`, v.ID, serial),
+		); err != nil {
 			return 0, err
 		}
 	}

@@ -289,17 +289,20 @@ func posted(ctx context.Context, tx *db.Tx, st *Settlement) error {
 	return nil
 }
 
-// unreferenced finds what belongs to a settlement that is not there, and fees
-// that belong to two.
+// unreferenced finds what belongs to a settlement or a fee that is not there, and
+// fees that belong to two.
 func unreferenced(ctx context.Context, tx *db.Tx) error {
 	for what, query := range map[string]string{
-		"ledger entry": `SELECT ref FROM entry WHERE kind IN ('settlement', 'reversal') AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = entry.ref) ORDER BY ref LIMIT 1`,
-		"settled fee":  `SELECT settlement FROM settled WHERE NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = settled.settlement) ORDER BY settlement LIMIT 1`,
+		"ledger entry is of settlement": `SELECT ref FROM entry WHERE kind IN ('settlement', 'reversal') AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = entry.ref) ORDER BY ref LIMIT 1`,
+		"settled fee is of settlement":  `SELECT settlement FROM settled WHERE NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.id = settled.settlement) ORDER BY settlement LIMIT 1`,
+		"detail is of fee": `SELECT d.visit || ' ' || d.serial FROM fee_detail d WHERE
+			d.settlement = '' AND NOT EXISTS (SELECT 1 FROM fee f WHERE f.visit = d.visit AND f.serial = d.serial) OR
+			d.settlement <> '' AND NOT EXISTS (SELECT 1 FROM reversed_fee f WHERE f.settlement = d.settlement AND f.serial = d.serial) ORDER BY d.visit, d.serial LIMIT 1`,
 	} {
 		var id string
 		err := tx.QueryRow(ctx, query).Scan(&id)
 		if err == nil {
-			return fmt.Errorf("a %s is of settlement %s, which is not there", what, id)
+			return fmt.Errorf("a %s %s, which is not there", what, id)
 		}
 		if !db.IsNotFound(err) {
 			return err

@@ -22,7 +22,7 @@ func hisCommand() *cobra.Command {
 		Short: "Say of every transaction and field whether it is validated, read and filled",
 		Long: `Lists the transactions with the numbers of their fields: of a request those read
 and all, of a reply those filled and all, and names the fields that are not
-used. Every field of a request is validated by the table. What is read and
+used and says why. Every field of a request is validated by the table. What is read and
 filled was recorded by the interface's tests. --json has every field.`,
 		Example: `  anji his coverage
   anji his coverage --json`,
@@ -41,17 +41,24 @@ filled was recorded by the interface's tests. --json has every field.`,
 					continue
 				}
 				fmt.Fprintf(out, "%-5s %s：读取 read %d/%d，填写 filled %d/%d\n", t.Number, t.Name, t.Input.Used, t.Input.All, t.Output.Used, t.Output.All)
-				unused := map[bool][]string{}
-				for _, f := range t.Fields {
-					if !f.Used {
-						unused[f.Asked()] = append(unused[f.Asked()], f.Name)
+				for _, side := range []struct {
+					asked bool
+					title string
+				}{{true, "只校验 validated only"}, {false, "空 empty"}} {
+					var reasons []string
+					names := map[string][]string{}
+					for _, f := range t.Fields {
+						if f.Used || f.Asked() != side.asked {
+							continue
+						}
+						if names[f.Reason] == nil {
+							reasons = append(reasons, f.Reason)
+						}
+						names[f.Reason] = append(names[f.Reason], f.Name)
 					}
-				}
-				if names := unused[true]; len(names) > 0 {
-					fmt.Fprintf(out, "      只校验 validated only: %s\n", strings.Join(names, " "))
-				}
-				if names := unused[false]; len(names) > 0 {
-					fmt.Fprintf(out, "      空 empty: %s\n", strings.Join(names, " "))
+					for _, reason := range reasons {
+						fmt.Fprintf(out, "      %s: %s（%s）\n", side.title, strings.Join(names[reason], " "), reason)
+					}
 				}
 			}
 			_, err := fmt.Fprintf(out, "交易 transactions %d/%d，读取 read %d/%d，填写 filled %d/%d\n", c.Offered, len(c.Transactions), c.Input.Used, c.Input.All, c.Output.Used, c.Output.All)
