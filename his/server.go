@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/anji-platform/anji/abstract"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/exchange"
@@ -61,6 +62,7 @@ type Server struct {
 	filings     *filing.Service
 	supervision *supervision.Service
 	inventory   *inventory.Service
+	abstracts   *abstract.Service
 	serial      func() uint64 // the serial of a reply, of ten digits
 	files       *exchange.Store
 	staff       *provider.Directory
@@ -93,7 +95,7 @@ func New(c Config) *Server {
 		filings:     filing.New(c.Enrolment, c.Settlement, c.Sealer, c.Decider, c.Now),
 		supervision: supervision.New(rules, c.Settlement, c.Sealer, c.Now),
 		files:       exchange.New(c.Sealer), staff: provider.NewDirectory(c.Sealer), large: make(chan struct{}, largeFiles),
-		inventory: inventory.New(c.Sealer, c.Now),
+		inventory: inventory.New(c.Sealer, c.Now), abstracts: abstract.New(c.Settlement, c.Sealer, c.Now),
 	}
 }
 
@@ -107,7 +109,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits, checks, inventories)
+var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits, checks, inventories, abstracts)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {

@@ -232,24 +232,25 @@ func medicalType(in *record, v settlement.Visit) string {
 // noLimit is 本次可支付限额金额 (crt_payb_lmt_amt) of a stage without limit.
 const noLimit money.Fen = 99_999_999_999
 
-// settlementDetail spells what each fund and account pays (结算基金分项信息).
-// The rows sum to what funds, accounts and hospital pay.
-func settlementDetail(a *answer, st *settlement.Settlement) {
-	type share struct {
-		code, name        string
-		base, limit, paid money.Fen
-		info              []string
-	}
-	var shares []share
+// share is what one fund or account pays of a settlement, by the code of
+// 基金支付类型.
+type share struct {
+	code, name        string
+	base, limit, paid money.Fen
+	info              []string
+}
+
+// shares are what funds, accounts and hospital pay; each code stands once.
+func shares(st *settlement.Settlement) (all []share) {
 	add := func(s share) {
-		for i := range shares {
-			if shares[i].code == s.code {
-				shares[i].paid += s.paid
-				shares[i].info = append(shares[i].info, s.info...)
+		for i := range all {
+			if all[i].code == s.code {
+				all[i].paid += s.paid
+				all[i].info = append(all[i].info, s.info...)
 				return
 			}
 		}
-		shares = append(shares, s)
+		all = append(all, s)
 	}
 	res := &st.Result
 	for _, sp := range res.Stages() {
@@ -267,7 +268,13 @@ func settlementDetail(a *answer, st *settlement.Settlement) {
 	if res.Hospital != 0 {
 		add(share{hospitalFund, "医院垫付", res.Total, res.Hospital, res.Hospital, []string{"医院负担 " + res.Hospital.String() + " 元"}})
 	}
-	for _, s := range shares {
+	return all
+}
+
+// settlementDetail spells what each fund and account pays (结算基金分项信息).
+// The rows sum to what funds, accounts and hospital pay.
+func settlementDetail(a *answer, st *settlement.Settlement) {
+	for _, s := range shares(st) {
 		row := a.add("setldetail")
 		row.set("fund_pay_type", s.code)
 		row.set("fund_pay_type_name", s.name)

@@ -58,6 +58,8 @@ var flows = []flow{
 		Hint: "把已成功的一条报文原样再发一次，应得到完全相同的应答，账不变。"},
 	{ID: "recovery", Title: "未得到应答后冲正", By: byMessage, Steps: []string{stepUnanswered, "2601"},
 		Hint: "在“强制应答”中设一次 2207 的“应答丢失”，结算后以 2601 冲正，omsgid 填原 msgid。"},
+	{ID: "abstract", Title: "结算清单", Steps: []string{"4101", "4102"},
+		Hint: "住院结算后发 4101 上传结算清单，再发 4102（stas_type 填 1）提交；基金支付要与结算一致。"},
 	{ID: "reconciliation", Title: "对账", Steps: []string{"3201", "3202"},
 		Hint: "一天结束，以 3201 对总账；以 9101 上传明细文件后，以 3202 对明细账。"},
 	{ID: "away", Title: "异地就医", By: byVisit, Away: true, Steps: []string{"2206/2303", "2207/2304"},

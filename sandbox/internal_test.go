@@ -29,6 +29,7 @@ var flowMessages = map[string][]his.Exchange{
 	"reversal":       visit("21", "2305"),
 	"repeat":         {{Number: "2207", Msgid: "m", Repeated: true}},
 	"recovery":       {{Number: "2207", Msgid: "m", Forced: his.ForceLost}, {Number: "2601", Msgid: "n", Reversed: "m"}},
+	"abstract":       {{Number: "4101"}, {Number: "4102"}},
 	"reconciliation": {{Number: "3201"}, {Number: "3202"}},
 	"away":           {{Number: "2303", Visit: "v", Insured: "990100", Region: "500000"}, {Number: "2304", Visit: "v", Insured: "990100", Region: "500000"}},
 }

@@ -348,7 +348,7 @@ func TestConformance(t *testing.T) {
 			t.Errorf("the report names %s", s)
 		}
 	}
-	b.shows("/sandbox/conformance", []string{"H99010000101", "安济示例市人民医院", "2 / 12"}, nil)
+	b.shows("/sandbox/conformance", []string{"H99010000101", "安济示例市人民医院", "2 / 13"}, nil)
 	b.shows("/sandbox/conformance?provider=H99010000101", []string{"已走通", "没有试过", "老郭在 H99020000101", "mdtrt_cert_type", "人员信息获取", "人员姓名 psn_name“…”"}, []string{demo.LiJi})
 	b.shows("/sandbox/conformance?provider=H99010000301", []string{"没有试过", "还没有。"}, []string{"已走通"})
 	if _, text := b.get("/sandbox/conformance?format=json"); strings.TrimSpace(text) != "{\n  \"providers\": [\n    \"H99010000101\"\n  ]\n}" {
