@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/klauspost/compress/s2"
+
 	"github.com/anji-platform/anji/abstract"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
@@ -298,8 +300,10 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 			if !bytes.Equal(before.Digest, r.digest[:]) {
 				return refuse("msgid“%s”已用于另一笔内容不同的请求；新请求请用新的 msgid，重发请保持原内容", clip(r.msgid, 64))
 			}
-			plain, err := s.Sealer.Open(scope, before.Body)
-			reply = []byte(plain)
+			packed, err := s.Sealer.Open(scope, before.Body)
+			if err == nil {
+				reply, err = s2.Decode(nil, []byte(packed))
+			}
 			return err
 		}
 		if err := sender.check(ctx, tx, r); err != nil {
@@ -318,7 +322,7 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		if err := keepMessage(ctx, tx, r); err != nil {
 			return err
 		}
-		return tx.Remember(ctx, scope, key, r.digest[:], s.Sealer.Seal(scope, string(reply)))
+		return tx.Remember(ctx, scope, key, r.digest[:], s.Sealer.Seal(scope, string(s2.Encode(nil, reply))))
 	})
 	return reply, attached, err
 }

@@ -240,7 +240,10 @@ func Store(ctx context.Context, s *server.Server, o Options) (Figures, error) {
 	watch := begin()
 	until := watch.begun.Add(o.Duration)
 	settling := db.Concurrent(ctx)
-	reply := make([]byte, 2500) // about what the interface remembers
+	reply := make([]byte, 1100) // about what the interface remembers, packed and sealed
+	for i := range reply {
+		reply[i] = byte(rand.Uint32())
+	}
 	digest := make([]byte, 32)
 	for c := range o.Clients {
 		wg.Go(func() {
