@@ -253,18 +253,31 @@ func (x *abstractReader) number(in *record, field string, decimals int) int64 {
 	return n
 }
 
-// abstractFields are the fields of the room of abstracts at the interface.
-var abstractFields = strings.NewReplacer(
-	"settlement", "结算ID setl_id", "person", "人员编号 psn_no", "visit", "就诊ID mdtrt_id", "declared", "申报时间 dcla_time",
-	"special.visited", "门诊慢特病就诊日期 opsp_mdtrt_date", "from", "结算开始日期 setl_begn_date", "to", "结算结束日期 setl_end_date",
-	"admission.at", "入院时间 adm_time", "discharge.at", "出院时间 dscg_time",
-	"newborn.birth_weight", "新生儿出生体重 nwb_bir_wt", "newborn.weight", "新生儿入院体重 nwb_adm_wt", "newborn.age_days", "新生儿天龄 age_days",
-	"diagnoses.main", "主诊断标志 maindiag_flag", "diagnoses", "diseinfo", ".code", ".diag_code",
-	"operations.main", "手术操作类别 oprn_oprt_type", "operations", "oprninfo", ".begun", ".oprn_oprt_begntime", ".anaesthesia_begun", ".anst_begntime",
-	"intensive.in", "重症监护进入时间 scs_cutd_inpool_time", "intensive", "icuinfo", ".out", ".scs_cutd_exit_time",
-	"course.nursing", "护理天数 spga_nurscare_days、lv1_nurscare_days、scd_nurscare_days、lv3_nurscare_days", "course.ventilated", "呼吸机使用时长 vent_used_dura",
-	"blood", "bldinfo", ".amount", ".bld_amt", ".kind", ".bld_cat", ".unit", ".bld_unt",
-)
+// abstractFields are the fields of the room of abstracts at the interface, and
+// the nodes of its rows.
+var abstractFields = map[string]string{
+	"settlement": "结算ID setl_id", "person": "人员编号 psn_no", "visit": "就诊ID mdtrt_id", "declared": "申报时间 dcla_time",
+	"special.visited": "门诊慢特病就诊日期 opsp_mdtrt_date", "from": "结算开始日期 setl_begn_date", "to": "结算结束日期 setl_end_date",
+	"admission.at": "入院时间 adm_time", "discharge.at": "出院时间 dscg_time",
+	"newborn.birth_weight": "新生儿出生体重 nwb_bir_wt", "newborn.weight": "新生儿入院体重 nwb_adm_wt", "newborn.age_days": "新生儿天龄 age_days",
+	"diagnoses": "diseinfo", "diagnoses.code": "诊断代码 diag_code", "diagnoses.main": "主诊断标志 maindiag_flag",
+	"operations": "oprninfo", "operations.main": "手术操作类别 oprn_oprt_type",
+	"operations.begun": "手术操作开始时间 oprn_oprt_begntime", "operations.anaesthesia_begun": "麻醉开始时间 anst_begntime",
+	"intensive": "icuinfo", "intensive.in": "重症监护进入时间 scs_cutd_inpool_time", "intensive.out": "重症监护退出时间 scs_cutd_exit_time",
+	"course.nursing":    "护理天数 spga_nurscare_days、lv1_nurscare_days、scd_nurscare_days、lv3_nurscare_days",
+	"course.ventilated": "呼吸机使用时长 vent_used_dura",
+	"blood":             "bldinfo", "blood.amount": "输血量 bld_amt", "blood.kind": "输血品种 bld_cat", "blood.unit": "输血计量单位 bld_unt",
+}
+
+// abstractField spells a field, such as diagnoses[2].code.
+func abstractField(field string) string {
+	name, rest, row := strings.Cut(field, "[")
+	if !row {
+		return abstractFields[field]
+	}
+	n, of, _ := strings.Cut(rest, "].")
+	return abstractFields[name] + " 第 " + n + " 行 " + abstractFields[name+"."+of]
+}
 
 // spellAbstract turns a refusal of the room into one in the interface's words.
 func spellAbstract(err error) error {
@@ -272,7 +285,7 @@ func spellAbstract(err error) error {
 	if !errors.As(err, &e) {
 		return spell(err)
 	}
-	field := abstractFields.Replace(e.Field)
+	field := abstractField(e.Field)
 	if e.Value == "" {
 		return refuse("%s：%s", field, e.Want)
 	}
