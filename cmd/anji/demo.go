@@ -12,6 +12,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/demo"
@@ -118,8 +119,12 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 	return err
 }
 
-// progress shows a bar once the work has taken a second.
+// progress shows a bar once the work has taken a second, on a terminal; in a
+// file it would be a line for every step.
 func progress(w io.Writer) func(done, total int) {
+	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return func(int, int) {}
+	}
 	start := time.Now()
 	var bar *progressbar.ProgressBar
 	return func(done, total int) {
