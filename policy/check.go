@@ -96,6 +96,7 @@ func (b *builder) checkRules() {
 	for _, r := range b.pkg.rules {
 		b.reachable(r.line, r.col, "rule "+r.id, []val{r.when}, func(f *frame) bool { return r.when.get(f) != 0 })
 	}
+	b.checkStarts()
 }
 
 func (b *builder) reachable(line, col int, what string, vals []val, holds func(*frame) bool) {

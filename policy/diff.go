@@ -70,7 +70,10 @@ func orNothing(s string) string {
 }
 
 // sectionOrder is the order in which changes are told: what people feel first.
-var sectionOrder = []string{"package", "plans", "parameters", "rules", "inherited rules", "scope", "stages", "facets", "facts", "accumulators", "funds", "assessments", "documents"}
+var sectionOrder = []string{"package", "plans", "parameters", "rules", "inherited rules", "scope", "stages", "facets", "facts", "accumulators", "funds", "assessments", "benefit_starts", "documents"}
+
+// ordered are the sections of which the first entry that applies is used.
+var ordered = map[string]bool{"rules": true, "inherited rules": true, "benefit_starts": true}
 
 // Compare says in words what changes from package a to package b, in a fixed
 // order. Nothing that differs in the two files goes untold, but for comments,
@@ -134,8 +137,8 @@ func (c *comparison) section(section string, before, after []entity) {
 			orderB = append(orderB, y.title)
 		}
 	}
-	if (section == "rules" || section == "inherited rules") && !slices.Equal(orderA, orderB) {
-		c.out = append(c.out, Change{Section: section, Title: sectionTitles["rules"], Kind: Changed, Aspect: "次序",
+	if ordered[section] && !slices.Equal(orderA, orderB) {
+		c.out = append(c.out, Change{Section: section, Title: sectionTitles[strings.TrimPrefix(section, "inherited ")], Kind: Changed, Aspect: "次序",
 			Before: strings.Join(orderA, "、"), After: strings.Join(orderB, "、")})
 	}
 }

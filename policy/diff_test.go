@@ -230,6 +230,8 @@ func TestCompareAspects(t *testing.T) {
 			[]string{"「居民药店购药（个人现金支付）」适用于：险种为居民；医疗类别为药店购药 → 险种为居民；医疗类别为药店购药；机构类型为零售药店"}},
 		{"assessment", []string{"    period: year\n    amount: =resident_subsidy", "    period: month\n    amount: =resident_subsidy"},
 			[]string{"「居民医保财政补助」周期：每年 → 每月"}},
+		{"payment window and order", []string{"window: {from: 09-10, to: 12-25}\n    year: next\n    from: year\n    source", "window: {from: 09-10, to: 12-31}\n    year: next\n    from: month_after\n    source"},
+			[]string{"「集中缴费期内连续参保」缴费期：09-10 至 12-25 → 09-10 至 12-31", "「集中缴费期内连续参保」待遇起算：所缴年度的第一天 → 缴费到账的次月一日"}},
 		{"document", []string{"安济示例〔2024〕1号", "安济示例〔2024〕2号"}, []string{"「安济示例市基本医疗保险示例办法」文号：安济示例〔2024〕1号 → 安济示例〔2024〕2号"}},
 		{"source", []string{"value: 50%\n    source: {document: 示例办法, article: 第五条}", "value: 50%\n    source: {document: 示例办法, article: 第六条}"},
 			[]string{"「年内第二次起住院起付标准的比例」依据：《安济示例市基本医疗保险示例办法》安济示例〔2024〕1号 第五条 → 《安济示例市基本医疗保险示例办法》安济示例〔2024〕1号 第六条"}},

@@ -98,6 +98,7 @@ func (p *Package) document() *document {
 	b.classifications(classes)
 	b.funds()
 	b.assessments()
+	b.starts()
 	b.unknownList()
 	return &b.doc
 }

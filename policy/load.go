@@ -238,6 +238,7 @@ func (b *builder) build(n *yaml.Node) {
 	b.readPlans(get(n, "plans"))
 	b.phase = phaseParams
 	b.readAssessments(get(n, "assessments"))
+	b.readStarts(get(n, "benefit_starts"))
 	b.checkPackage()
 	p.accNames = p.Accumulators()
 }

@@ -44,6 +44,9 @@ stages:
     source: {document: F, article: 七}
 plans:
   all: {title: 全部, match: {visit: inpatient}, stages: basic, source: {document: F, article: 八}}
+benefit_starts:
+  main: {title: 集中期, when: has('低保'), window: {from: 09-10, to: 02-28}, year: next, from: year, wait: 3, source: {document: F, article: 九}}
+  other: {title: 其他, from: payment, source: {document: F, article: 九}}
 `
 
 func TestSoundPackage(t *testing.T) {
@@ -77,6 +80,11 @@ func TestFaults(t *testing.T) {
 		{"unreachable star", `{老: 90%, 青: 80%}`, `{老: 90%, 青: 80%, "*": 1%}`, "* is unreachable"},
 		{"unknown value in table", `{老: 90%, 青: 80%}`, `{老: 90%, 青: 80%, 中: 1%}`, `"中" is not a value of old; allowed: 老, 青`},
 		{"not a number", "value: 500,", "value: 五百,", `17:39: ded is "五百"; an amount (元) is needed`},
+		{"no day of a window", "to: 02-28", "to: 02-29", `34:65: window.to is "02-29"; a day such as 07-01 is needed, that every year has`},
+		{"start never", "when: has('低保'), window", "when: 1 > 2, window", "benefit start main is unreachable: its condition is false for every case"},
+		{"start after all", "when: has('低保'), window: {from: 09-10, to: 02-28}, ", "", "benefit start other is unreachable: main before it takes every case"},
+		{"wait without unit", "wait: 3", "wait: 3元", `wait is "3元"`},
+		{"no base of a start", "from: payment", "from: invoice", "allowed: year, payment, month_after, birth"},
 		{"negative", "value: 500,", "value: -500,", "it must not be negative"},
 		{"three decimals", "value: 500,", "value: 500.001,", "at most two decimals"},
 		{"percentage as amount", "value: 500,", "value: 5%,", "not a percentage"},

@@ -44,6 +44,7 @@ type Package struct {
 	stages            []*Stage
 	plans             []*Plan
 	assessments       []*Assessment
+	starts            []*StartRule
 	diseases          *domain
 	chooser           chooser
 	guard             ruleGuard
@@ -307,6 +308,18 @@ func (p *Package) FactSlot(name string) int {
 		}
 	}
 	return -1
+}
+
+// SetFact gives the case a fact, as a count or, of what is true or false, 1 or
+// 0, if the package declares it; whether it does is the result.
+func (p *Package) SetFact(c *Case, name string, v int64) bool {
+	slot := p.FactSlot(name)
+	if slot < 0 {
+		return false
+	}
+	c.Facts[slot] = v
+	c.FactsSet |= 1 << slot
+	return true
 }
 
 // FactNames lists the facts the package declares, by slot.

@@ -131,6 +131,20 @@ var (
 		req("reason", text, "给人看的理由"),
 		req("source", sources, "依据"),
 	)
+	startShape = obj(
+		req("title", text, "名称"),
+		opt("match", match, "适用于"),
+		opt("when", cond, "何时适用"),
+		opt("window", obj(
+			req("from", &shape{kind: kDay}, "首日，月-日"),
+			req("to", &shape{kind: kDay}, "末日（含），月-日；早于首日的为次年"),
+		), "缴费期；不写则全年"),
+		opt("year", enumOf(startYearNames...), "缴的是本年度（this，默认）还是下一年度（next）"),
+		req("from", enumOf(startBaseNames...), "待遇起算：所缴年度第一天、缴费到账日、到账次月一日或出生之日"),
+		opt("wait", value, "待遇等待期，自缴费到账起的月数"),
+		opt("unknown", text, "起算规则尚不掌握：说明"),
+		req("source", sources, "依据"),
+	)
 	packageShape = obj(
 		req("format", enumOf("1"), "格式版本"),
 		req("region", text, "统筹区医保区划，六位；000000 为国家"),
@@ -226,6 +240,7 @@ var (
 			opt("unknown", text, "数字尚不掌握：说明"),
 			req("source", sources, "依据"),
 		)), "缴费、划账与付费的算式"),
+		opt("benefit_starts", mapOf(startShape), "缴费期与待遇起算，自上而下，先合者用"),
 	)
 )
 

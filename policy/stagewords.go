@@ -252,6 +252,11 @@ func (p *Package) users(e *entity) []string {
 			out = append(out, a.Title)
 		}
 	}
+	for _, r := range p.starts {
+		if dependsOn(&r.wait, e.param) || dependsOn(&r.when, e.param) {
+			out = append(out, r.Title)
+		}
+	}
 	return out
 }
 

@@ -3,7 +3,7 @@ package policy
 // Gap is something a package says it does not know, and with it the benefit,
 // which is refused until the figure is found (尚不掌握).
 type Gap struct {
-	Title string // of the parameter, plan or assessment
+	Title string // of the parameter, plan, assessment or start of benefits
 	Where string // the combination in words; "" for all
 	Note  string // what the package says about it
 	Need  string // what would fill the gap
@@ -50,6 +50,11 @@ func (p *Package) Gaps() []Gap {
 	for _, a := range p.assessments {
 		if a.unknown != "" || a.amount.kind == valUnknown {
 			add(a.Title, "", a.unknown)
+		}
+	}
+	for _, r := range p.starts {
+		if r.unknown != "" || r.wait.kind == valUnknown {
+			add(r.Title, "", r.unknown)
 		}
 	}
 	return out

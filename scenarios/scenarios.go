@@ -33,7 +33,7 @@ type Step struct {
 	Why     string      `yaml:"why"`
 	Case    yaml.Node   `yaml:"case"`
 	Expect  yaml.Node   `yaml:"expect"`
-	Assess  string      `yaml:"assess"`  // contribution, allotment or provider_payment
+	Assess  string      `yaml:"assess"`  // contribution, allotment, provider_payment or benefits_start
 	Carry   string      `yaml:"carry"`   // the step whose sums of the year this case goes on from
 	Compare *Comparison `yaml:"compare"` // of two named steps
 }
@@ -116,9 +116,10 @@ func (st *Step) run(store *policy.Store, results map[string]map[string]any) erro
 	return nil
 }
 
-// assess compares assessments by their id: an amount, or unknown: part of why.
+// assess compares assessments by their id: an amount, or unknown: part of why;
+// or when benefits start.
 func (st *Step) assess(store *policy.Store) error {
-	kinds := []string{"contribution", "allotment", "provider_payment"}
+	kinds := []string{"contribution", "allotment", "provider_payment", "benefits_start"}
 	kind := slices.Index(kinds, st.Assess)
 	if kind < 0 {
 		return fmt.Errorf("assess is %q; allowed: %s", st.Assess, strings.Join(kinds, ", "))
@@ -132,6 +133,9 @@ func (st *Step) assess(store *policy.Store) error {
 	var c policy.Case
 	if err := calc.NewDecoder(store).DecodeNode(&node, &c); err != nil {
 		return err
+	}
+	if st.Assess == "benefits_start" {
+		return st.start(store, &c)
 	}
 	items, err := store.Assess(policy.AssessmentKind(kind), &c)
 	if err != nil {
@@ -164,6 +168,30 @@ func (st *Step) assess(store *policy.Store) error {
 		errs = append(errs, fmt.Errorf("%s %s is assessed too, and not expected", id, g))
 	}
 	return errors.Join(errs...)
+}
+
+// start compares when benefits start: rule, from, wait (months), and part of
+// why.
+func (st *Step) start(store *policy.Store, c *policy.Case) error {
+	var want struct {
+		Rule, From, Why string
+		Wait            int
+	}
+	if err := st.Expect.Decode(&want); err != nil {
+		return err
+	}
+	got, ok, err := store.BenefitsStart(c)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return errors.New("no rule says when benefits start")
+	case len(got.Sources) == 0:
+		return fmt.Errorf("%s has no source", got.ID)
+	case got.ID != want.Rule || got.From.String() != want.From || got.Wait != want.Wait || !strings.Contains(got.What, want.Why):
+		return fmt.Errorf("benefits start by %s on %s after %d months (%s), expected %+v", got.ID, got.From, got.Wait, got.What, want)
+	}
+	return nil
 }
 
 func (c *Comparison) run(results map[string]map[string]any) error {
