@@ -3,8 +3,9 @@
 // changed or removed.
 //
 // Account names: fund:REGION:FUND, acct:PERSON (个人账户), payable:PROVIDER
-// (应付定点机构), opening:REGION, bank:REGION, receivable:REGION:REGION and
-// owed:REGION:REGION (异地清算 between agencies).
+// (应付定点机构), opening:REGION, bank:REGION, fiscal:REGION (财政补助),
+// held:REGION (暂收款), receivable:REGION:REGION and owed:REGION:REGION (异地清算
+// between agencies).
 //
 // What is owed or belongs to a fund is positive, so that what is held, such as
 // money at a bank, is negative: the two sum to zero.
@@ -62,6 +63,13 @@ func Receivable(creditor, debtor string) string { return "receivable:" + credito
 
 // Owed is what one region's agency owes another's: see Receivable.
 func Owed(debtor, creditor string) string { return "owed:" + debtor + ":" + creditor }
+
+// Fiscal is what a region's budget owes the funds (财政应拨补助): what is owed is
+// negative.
+func Fiscal(region string) string { return "fiscal:" + region }
+
+// Held is money that came in and belongs to no bill (暂收款): it is paid back.
+func Held(region string) string { return "held:" + region }
 
 // kept reports whether the balance of an account is kept: those of people are,
 // since nobody but the person's own transactions touch them. The others move

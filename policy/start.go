@@ -18,7 +18,7 @@ const (
 	FromYear       StartBase = iota // the first day of the benefit year that is paid for
 	FromPayment                     // the day of the payment
 	FromMonthAfter                  // the first day of the month after the payment
-	FromBirth                       // the day of birth
+	FromBirth                       // the day of birth, but not before the year that is paid for
 )
 
 var startBaseNames = []string{"year", "payment", "month_after", "birth"}
@@ -133,9 +133,10 @@ func (b *builder) day(n *yaml.Node, what string) int {
 func (p *Package) StartRules() []*StartRule { return p.starts }
 
 // BenefitsStart says when benefits begin for who pays a contribution on the
-// day of the case: by the first rule that applies. ok is false if none does:
-// the region says nothing of it. The only errors are *InputError.
-func (s *Store) BenefitsStart(c *Case) (start Start, ok bool, err error) {
+// day of the case, for the benefit year that begins on year or, if that is 0,
+// for any: by the first rule that applies. ok is false if none does. The only
+// errors are *InputError.
+func (s *Store) BenefitsStart(c *Case, year civil.Date) (start Start, ok bool, err error) {
 	p, err := s.packageOf(c)
 	if err != nil {
 		return Start{}, false, err
@@ -144,6 +145,9 @@ func (s *Store) BenefitsStart(c *Case) (start Start, ok bool, err error) {
 	p.enterCase(&f, c)
 	p.enterFacets(&f, false)
 	for _, r := range p.starts {
+		if of, _ := p.paidFor(r, c.Date); year != 0 && of != year {
+			continue
+		}
 		if !matches(r.match, &f) || !r.open(c.Date) || r.when.kind != valAbsent && r.when.get(&f) == 0 {
 			continue
 		}
@@ -156,12 +160,29 @@ func (s *Store) BenefitsStart(c *Case) (start Start, ok bool, err error) {
 	return Start{}, false, p.missingFact(&f)
 }
 
+// paidFor is the benefit year that a payment of the day is for.
+func (p *Package) paidFor(r *StartRule, day civil.Date) (from, to civil.Date) {
+	from, to = p.BenefitYear(day)
+	if r.next {
+		return p.BenefitYear(to.AddDays(1))
+	}
+	return from, to
+}
+
+// StartsSince is the first day for which a package of the region says when
+// benefits begin, 0 if none does: years before it count under no waiting.
+func (s *Store) StartsSince(region string) civil.Date {
+	for _, p := range s.Versions(region) {
+		if len(p.starts) > 0 {
+			return p.From
+		}
+	}
+	return 0
+}
+
 func (p *Package) start(r *StartRule, c *Case, f *frame) (Start, error) {
 	st := Start{StartRule: r, Sources: r.sources}
-	st.Year, st.Until = p.BenefitYear(c.Date)
-	if r.next {
-		st.Year, st.Until = p.BenefitYear(st.Until.AddDays(1))
-	}
+	st.Year, st.Until = p.paidFor(r, c.Date)
 	switch {
 	case r.unknown != "":
 		st.Unknown = r.unknown
@@ -191,7 +212,7 @@ func (p *Package) start(r *StartRule, c *Case, f *frame) (Start, error) {
 		if c.Birth == 0 {
 			return st, &InputError{Field: "person.birth", Want: "「" + r.Title + "」需要出生日期，请给出"}
 		}
-		st.From = c.Birth
+		st.From = max(c.Birth, st.Year)
 	}
 	st.What = c.Date.String() + " 缴费，" + r.Title + "：自" + startBaseTitles[r.base] + "起享受待遇"
 	if st.Wait > 0 {

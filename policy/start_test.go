@@ -52,7 +52,7 @@ func TestBenefitsStart(t *testing.T) {
 				t.Fatalf("no fact %s", name)
 			}
 		}
-		got, ok, err := s.BenefitsStart(&c)
+		got, ok, err := s.BenefitsStart(&c, 0)
 		if err != nil || !ok || got.ID != x.rule || got.From != x.from || got.Year != x.year || got.Wait != x.wait {
 			t.Errorf("%s: %t, %v; %s from %s of year %s, %d months: %s", x.name, ok, err, got.ID, got.From, got.Year, got.Wait, got.What)
 			continue
@@ -65,10 +65,10 @@ func TestBenefitsStart(t *testing.T) {
 	c := policy.Case{Region: "990100", Date: 20260601, Scheme: policy.Resident}
 	p, _ := s.At(c.Region, c.Date)
 	p.SetFact(&c, "newborn", 1)
-	if _, _, err := s.BenefitsStart(&c); err == nil || !strings.Contains(err.Error(), "person.birth") {
+	if _, _, err := s.BenefitsStart(&c, 0); err == nil || !strings.Contains(err.Error(), "person.birth") {
 		t.Errorf("a newborn without a birth: %v", err)
 	}
-	if _, ok, err := s.BenefitsStart(&policy.Case{Region: "990200", Date: 20260601}); ok || err != nil {
+	if _, ok, err := s.BenefitsStart(&policy.Case{Region: "990200", Date: 20260601}, 0); ok || err != nil {
 		t.Errorf("a region without rules: %t, %v", ok, err)
 	}
 	// The window crosses the new year where a package says so.

@@ -180,7 +180,7 @@ func (st *Step) start(store *policy.Store, c *policy.Case) error {
 	if err := st.Expect.Decode(&want); err != nil {
 		return err
 	}
-	got, ok, err := store.BenefitsStart(c)
+	got, ok, err := store.BenefitsStart(c, 0)
 	switch {
 	case err != nil:
 		return err

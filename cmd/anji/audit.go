@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/anji-platform/anji/audit"
+	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/fund"
@@ -25,6 +26,7 @@ func auditCommand() *cobra.Command {
 		Long: `Proves, over one state of the store, that
   the ledger balances and every balance kept is the sum of its postings,
   every chain of the audit record is whole,
+  every contribution that was paid stands in the ledger once, and insures;
   every settlement, computed again from what it was decided on, comes out the
   same, and agrees with its fees, its postings and the person's sums of the year.
 Says where not, and exits 1.`,
@@ -46,14 +48,15 @@ Says where not, and exits 1.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, store.Close()) }()
-			service := settlement.New(policies, enrolment.New(sealer), nil)
+			register := enrolment.New(sealer)
+			service, dues := settlement.New(policies, register, nil), contribution.New(policies, register, nil)
 			var faults error
 			err = store.View(ctx, func(tx *db.Tx) error {
 				faults = nil
 				for _, part := range []struct {
 					name   string
 					verify func(context.Context, *db.Tx) error
-				}{{"ledger       账", fund.Verify}, {"audit record 审计", audit.Verify}, {"settlements  结算", service.Verify}} {
+				}{{"ledger       账", fund.Verify}, {"audit record 审计", audit.Verify}, {"settlements  结算", service.Verify}, {"contributions 征缴", dues.Verify}} {
 					fault := part.verify(ctx, tx)
 					state := "agrees 一致"
 					if fault != nil {
