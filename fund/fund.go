@@ -143,18 +143,33 @@ func Post(ctx context.Context, tx *db.Tx, e Entry) error {
 		return err
 	}
 	rows := make([][]any, 0, n)
+	var balances [][]any
 	for _, p := range e.Postings {
 		if p.Amount == 0 {
 			continue
 		}
 		rows = append(rows, []any{id, len(rows), p.Account, int(day), int64(p.Amount)})
 		if kept(p.Account) {
-			if err := tx.Exec(ctx, `INSERT INTO account (id, balance) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET balance = account.balance + excluded.balance`, p.Account, int64(p.Amount)); err != nil {
-				return err
+			balances = move(balances, p)
+		}
+	}
+	return errors.Join(
+		tx.InsertOr(ctx, "account (id, balance)", balances, "ON CONFLICT (id) DO UPDATE SET balance = account.balance + excluded.balance"),
+		tx.Insert(ctx, "posting (entry, n, account, day, amount)", rows))
+}
+
+// move adds a posting to what balances move by, each account once. Most
+// entries move one.
+func move(balances [][]any, p Posting) [][]any {
+	if n := len(balances); n > 0 && n < 16 {
+		for _, b := range balances {
+			if b[0] == p.Account {
+				b[1] = b[1].(int64) + int64(p.Amount)
+				return balances
 			}
 		}
 	}
-	return tx.Insert(ctx, "posting (entry, n, account, day, amount)", rows)
+	return append(balances, []any{p.Account, int64(p.Amount)})
 }
 
 // Entries are the entries about a thing, such as a settlement, oldest first.

@@ -196,7 +196,7 @@ some 40 GB of disk and half an hour.`,
 			}{{"few", opts.few, &f.WithFew}, {"many", opts.many, &f.WithMany}} {
 				o := traffic.Options{Clients: opts.clients, Duration: opts.duration, People: opts.people, Seed: 1, History: x.n}
 				got, err := measure(ctx, dir, x.name, pg, o, func(ctx context.Context, s *server.Server, o traffic.Options) (traffic.Figures, error) {
-					shown := progress(cmd.ErrOrStderr())
+					shown := progress(cmd.ErrOrStderr(), "造数据 making up")
 					if err := traffic.History(ctx, s, o, x.n, func(done int) { shown(done, x.n) }); err != nil {
 						return traffic.Figures{}, err
 					}

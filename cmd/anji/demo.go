@@ -86,7 +86,7 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 	defer l.Close()
 	address := "http://" + l.Addr().String()
 	seeded := false // at the start; a reset seeds too
-	shown := progress(errs)
+	shown := progress(errs, "造数据 seeding")
 	s, err := server.OpenSandbox(ctx, server.Config{Data: data, Database: database, Policies: store, Now: now, Address: address,
 		Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))},
 		func(ctx context.Context, s *server.Server) error {
@@ -121,7 +121,7 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 
 // progress shows a bar once the work has taken a second, on a terminal; in a
 // file it would be a line for every step.
-func progress(w io.Writer) func(done, total int) {
+func progress(w io.Writer, what string) func(done, total int) {
 	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return func(int, int) {}
 	}
@@ -132,7 +132,7 @@ func progress(w io.Writer) func(done, total int) {
 			return
 		}
 		if bar == nil {
-			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("造数据 seeding"), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
+			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
 		}
 		_ = bar.Set(done) // a bar that cannot be drawn must not stop the work
 	}
