@@ -197,28 +197,19 @@ func (s *Service) allotted(c *policy.Case, period Period, paid map[string]money.
 }
 
 // entitled reads the next people of the region: monthly whether their
-// employees' insurance is in force, yearly everybody. Their accounts and what the run credited
-// before are read by range, which costs the same however long the ledger is.
+// employees' insurance is in force, yearly everybody. Their insurance, their
+// accounts and what the run credited before are read by range, which costs the
+// same however long the ledger is.
 func (s *Service) entitled(ctx context.Context, tx *db.Tx, r *run, last string) ([]entitled, error) {
 	people := make([]entitled, 0, step)
-	// The page is chosen before it is joined, and its length stands in the
-	// text: a plan for any length would join everybody.
-	page := `(SELECT id, birth, female FROM person WHERE id > ? AND region = ? ORDER BY id LIMIT ` + strconv.Itoa(step) + `) p`
-	query := `SELECT p.id, p.birth, p.female, COALESCE(MAX(i.retired), -1) FROM ` + page + ` LEFT JOIN insurance i ON i.person = p.id
-		AND i.scheme = ? AND i.status = ? AND i.from_day <= ? AND (i.to_day = 0 OR i.to_day >= ?) AND i.benefits_from <= ?
-		GROUP BY p.id, p.birth, p.female ORDER BY p.id`
-	args := []any{last, r.Region, policy.Employee, policy.Normal, int(r.from), int(r.from), int(r.from)}
-	if r.Period == Yearly {
-		query, args = `SELECT id, birth, female, 0 FROM `+page+` ORDER BY id`, args[:2]
-	}
+	// The length of the page stands in the text: a plan for any length would
+	// read everybody.
 	err := tx.Each(ctx, func(rows *db.Rows) error {
-		p := entitled{c: policy.Case{Region: r.Region, Date: r.from, Scheme: policy.Employee}}
-		var retired int
-		err := rows.Scan(&p.id, &p.c.Birth, &p.c.Female, &retired)
-		p.c.Retired, p.none = retired == 1, retired < 0
+		p := entitled{c: policy.Case{Region: r.Region, Date: r.from, Scheme: policy.Employee}, none: r.Period == Monthly}
+		err := rows.Scan(&p.id, &p.c.Birth, &p.c.Female)
 		people = append(people, p)
 		return err
-	}, query, args...)
+	}, `SELECT id, birth, female FROM person WHERE id > ? AND region = ? ORDER BY id LIMIT `+strconv.Itoa(step), last, r.Region)
 	if err != nil || len(people) == 0 {
 		return nil, err
 	}
@@ -227,6 +218,21 @@ func (s *Service) entitled(ctx context.Context, tx *db.Tx, r *run, last string) 
 		index[fund.PersonAccount(people[i].id)] = &people[i]
 	}
 	from, to := fund.PersonAccount(people[0].id), fund.PersonAccount(people[len(people)-1].id)
+	if r.Period == Monthly {
+		err := tx.Later(ctx, func(rows *db.Rows) error {
+			var id string
+			var retired bool
+			err := rows.Scan(&id, &retired)
+			if p := index[fund.PersonAccount(id)]; p != nil {
+				p.c.Retired, p.none = retired, false
+			}
+			return err
+		}, `SELECT person, retired FROM insurance WHERE person >= ? AND person <= ? AND scheme = ? AND status = ? AND from_day <= ? AND (to_day = 0 OR to_day >= ?) AND benefits_from <= ?`,
+			people[0].id, people[len(people)-1].id, policy.Employee, policy.Normal, int(r.from), int(r.from), int(r.from))
+		if err != nil {
+			return nil, err
+		}
+	}
 	err = tx.Later(ctx, func(rows *db.Rows) error {
 		var account string
 		var balance money.Fen
