@@ -79,6 +79,7 @@ func (s *Service) Credit(ctx context.Context, d *db.DB, q CreditRequest) (out Cr
 	if err != nil {
 		return out, err
 	}
+	ctx = db.Bulk(ctx)
 	for last := ""; ; {
 		var some Credited
 		var next string

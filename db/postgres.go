@@ -75,6 +75,18 @@ func (e *postgresEngine) update(ctx context.Context, f func(*Tx) error) error {
 	})
 }
 
+type bulkKey struct{}
+
+// Bulk marks what runs under the context as moving many rows. PostgreSQL then
+// plans its statements for the tables as they are: a plan that it kept from when
+// they were small would read them whole.
+func Bulk(ctx context.Context) context.Context { return context.WithValue(ctx, bulkKey{}, true) }
+
+func bulk(ctx context.Context) bool {
+	v, _ := ctx.Value(bulkKey{}).(bool)
+	return v
+}
+
 type repeatableKey struct{}
 
 // Repeatable marks what runs under the context as harmless to run twice to the
@@ -138,6 +150,10 @@ func (e *postgresEngine) once(ctx context.Context, begin string, doubt bool, f f
 		conn.Release() // a connection that is broken, or still in a transaction, is thrown away
 	}()
 	s.queue(operation{query: begin})
+	if bulk(ctx) {
+		s.queue(operation{query: "SET LOCAL plan_cache_mode = force_custom_plan"})
+	}
+	quiet := len(s.pending)
 	tx := newTx(ctx, s)
 	if err := f(tx); err != nil {
 		return s.failed && again(err), err
@@ -145,7 +161,7 @@ func (e *postgresEngine) once(ctx context.Context, begin string, doubt bool, f f
 	if err := tx.mayFail("COMMIT"); err != nil {
 		return false, err
 	}
-	if !s.begun && len(s.pending) == 1 { // f did nothing
+	if !s.begun && len(s.pending) == quiet { // f did nothing
 		done = true
 		return false, nil
 	}
@@ -277,22 +293,26 @@ func (s *postgresSession) insert(ctx context.Context, into string, rows [][]any,
 		return s.exec(ctx, insertOne(into, len(rows[0]), suffix), rows[0])
 	}
 	var q strings.Builder
-	q.WriteString("INSERT INTO " + into + " SELECT * FROM unnest(")
-	args := make([]any, len(rows[0]))
+	var args []any
+	var columns, arrays, names []string
 	for c := range rows[0] {
-		kind := ""
-		args[c], kind = column(rows, c)
-		if c > 0 {
-			q.WriteString(", ")
+		array, kind := column(rows, c)
+		if kind == "" { // the server knows the type of the column, we do not
+			columns = append(columns, "NULL")
+			continue
 		}
-		q.WriteString("$" + strconv.Itoa(c+1) + "::" + kind)
+		args = append(args, array)
+		n := strconv.Itoa(len(args))
+		columns, names = append(columns, "u.c"+n), append(names, "c"+n)
+		arrays = append(arrays, "$"+n+"::"+kind)
 	}
-	q.WriteString(") " + suffix)
+	q.WriteString("INSERT INTO " + into + " SELECT " + strings.Join(columns, ", ") + " FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(names, ", ") + ") " + suffix)
 	s.queue(operation{query: q.String(), args: args})
 	return nil
 }
 
-// column is a column of rows as an array, with its type.
+// column is a column of rows as an array, with its type; "" if it is null in
+// all rows.
 func column(rows [][]any, c int) (array any, kind string) {
 	for _, r := range rows {
 		switch r[c].(type) {
@@ -320,7 +340,7 @@ func column(rows [][]any, c int) (array any, kind string) {
 			return out, "bytea[]"
 		}
 	}
-	return make([]*string, len(rows)), "text[]" // all are null
+	return nil, ""
 }
 
 // flush sends what waits and reads the answers in order.

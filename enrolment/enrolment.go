@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/anji-platform/anji/civil"
@@ -111,13 +112,30 @@ const (
 
 // Add registers a person. An empty ID or Token is filled with a random one.
 func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
+	e := r.Ready(*p)
+	*p = e.Person
+	tx.Keep(personKey(p.ID), nil)
+	return tx.Exec(ctx, `INSERT INTO `+personColumns+` VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.row...)
+}
+
+const personColumns = `person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, phone, phone_digest, ethnicity, card_serial_digest)`
+
+// Entry is a person made ready to be registered, all that is sealed being sealed.
+type Entry struct {
+	Person
+	Digest string // by which Known finds the citizen ID
+	row    []any
+}
+
+// Ready makes a person ready to be registered. An empty ID or Token is filled
+// with a random one.
+func (r *Register) Ready(p Person) Entry {
 	if p.ID == "" {
 		p.ID = random(10)
 	}
 	if p.Token == "" {
 		p.Token = random(16)
 	}
-	tx.Keep(personKey(p.ID), nil)
 	var phone, phoneDigest, serialDigest []byte
 	if p.CardSerial != "" {
 		serialDigest = r.serialIndex(p.CardSerial)
@@ -126,10 +144,83 @@ func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
 	if p.Phone != "" {
 		phone, phoneDigest = r.sealer.Seal(sealPhone, p.Phone), r.sealer.Index(sealPhone, p.Phone)
 	}
-	err := tx.Exec(ctx, `INSERT INTO person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, phone, phone_digest, ethnicity, card_serial_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		p.ID, p.Name, r.sealer.Seal(sealID, p.CitizenID), r.sealer.Index(sealID, p.CitizenID), r.sealer.Index(sealCard, "C"+p.CitizenID),
-		p.Token, p.Female, int(p.Birth), p.Region, p.Employer, phone, phoneDigest, p.Ethnicity, serialDigest)
-	return err
+	digest := r.sealer.Index(sealID, p.CitizenID)
+	return Entry{p, string(digest), []any{p.ID, p.Name, r.sealer.Seal(sealID, p.CitizenID), digest, r.sealer.Index(sealCard, "C"+p.CitizenID),
+		p.Token, p.Female, int(p.Birth), p.Region, p.Employer, phone, phoneDigest, p.Ethnicity, serialDigest}}
+}
+
+// AddAll registers many people at once.
+func (r *Register) AddAll(ctx context.Context, tx *db.Tx, all []Entry) error {
+	rows := make([][]any, len(all))
+	for i := range all {
+		rows[i] = slices.Clone(all[i].row)
+	}
+	return tx.Insert(ctx, personColumns, rows)
+}
+
+// crowd is how many people one question asks for.
+const crowd = 250
+
+// Known finds those of the digests that are registered: their person number
+// and name.
+func (r *Register) Known(ctx context.Context, tx *db.Tx, digests []string) (map[string]Person, error) {
+	out := map[string]Person{}
+	query := `SELECT id_digest, id, name FROM person WHERE id_digest IN (?` + strings.Repeat(`, ?`, crowd-1) + `)`
+	for part := range slices.Chunk(digests, crowd) {
+		keys := make([]any, crowd)
+		for i := range keys {
+			keys[i] = []byte(part[min(i, len(part)-1)])
+		}
+		err := tx.Later(ctx, func(rows *db.Rows) error {
+			var digest []byte
+			var p Person
+			err := rows.Scan(&digest, &p.ID, &p.Name)
+			out[string(digest)] = p
+			return err
+		}, query, keys...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, tx.Flush(ctx)
+}
+
+// InsurancesOf lists all the insurance of many people, oldest first.
+func InsurancesOf(ctx context.Context, tx *db.Tx, people []string) (map[string][]Insurance, error) {
+	out := map[string][]Insurance{}
+	query := `SELECT person, scheme, from_day, to_day, retired, status, benefits_from, reason FROM insurance WHERE person IN (?` + strings.Repeat(`, ?`, crowd-1) + `) ORDER BY person, from_day`
+	for part := range slices.Chunk(people, crowd) {
+		keys := make([]any, crowd)
+		for i := range keys {
+			keys[i] = part[min(i, len(part)-1)]
+		}
+		err := tx.Later(ctx, func(rows *db.Rows) error {
+			var person string
+			var i Insurance
+			err := rows.Scan(&person, &i.Scheme, &i.From, &i.To, &i.Retired, &i.Status, &i.BenefitsFrom, &i.Reason)
+			out[person] = append(out[person], i)
+			return err
+		}, query, keys...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, tx.Flush(ctx)
+}
+
+// InsureAll adds spells of insurance of many people at once.
+func InsureAll(ctx context.Context, tx *db.Tx, spells []Spell) error {
+	rows := make([][]any, len(spells))
+	for n, x := range spells {
+		rows[n] = []any{x.Person, x.Scheme, int(x.From), int(x.To), x.Retired, x.Status, int(x.BenefitsFrom), x.Reason}
+	}
+	return tx.Insert(ctx, "insurance (person, scheme, from_day, to_day, retired, status, benefits_from, reason)", rows)
+}
+
+// Spell is one spell of insurance of a person.
+type Spell struct {
+	Person string
+	Insurance
 }
 
 func random(n int) string {
