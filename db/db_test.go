@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -403,4 +404,54 @@ func BenchmarkCommit(b *testing.B) {
 			}
 		}
 	})
+}
+
+// TestManyRows inserts many rows at once, of which some columns are empty: in
+// some rows, or in all of them whatever they hold.
+func TestManyRows(t *testing.T) {
+	ctx := context.Background()
+	d := dbtest.Open(t)
+	rows := func() [][]any {
+		return [][]any{{"a", "1", nil, nil, "x"}, {"b", "2", nil, []byte{7}, "y"}}
+	}
+	for name, ctx := range map[string]context.Context{"plain": ctx, "bulk": db.Bulk(ctx)} {
+		err := d.Update(ctx, func(tx *db.Tx) error {
+			for _, q := range []string{`DROP TABLE IF EXISTS many`, `CREATE TABLE many (id TEXT PRIMARY KEY, v TEXT, empty ` + blob() + `, part ` + blob() + `, w TEXT)`} {
+				if err := tx.Exec(ctx, q); err != nil {
+					return err
+				}
+			}
+			if err := errors.Join(tx.Flush(ctx), tx.Insert(ctx, "many (id, v, empty, part, w)", rows())); err != nil {
+				return err
+			}
+			return tx.InsertOr(ctx, "many (id, v, empty, part, w)", rows(), "ON CONFLICT (id) DO UPDATE SET w = many.w || excluded.w")
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var got []string
+		err = d.View(ctx, func(tx *db.Tx) error {
+			return tx.Each(ctx, func(r *db.Rows) error {
+				var id, v, w string
+				var empty, part []byte
+				err := r.Scan(&id, &v, &empty, &part, &w)
+				got = append(got, fmt.Sprint(id, v, empty == nil, part, w))
+				return err
+			}, `SELECT id, v, empty, part, w FROM many ORDER BY id`)
+		})
+		if want := []string{fmt.Sprint("a", "1", true, []byte(nil), "xx"), fmt.Sprint("b", "2", true, []byte{7}, "yy")}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+		if err := d.Update(ctx, func(*db.Tx) error { return nil }); err != nil { // which does nothing
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// blob is the type of a column of bytes.
+func blob() string {
+	if dbtest.Postgres() {
+		return "BYTEA"
+	}
+	return "BLOB"
 }
