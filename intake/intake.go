@@ -107,14 +107,13 @@ type Options struct {
 	Name     string // of the file, for the record
 	Actor    string
 	Now      func() time.Time // nil is time.Now
-	Progress func(Run)        // if set, told after every step
+	Progress func(read int64) // if set, told after every step how many bytes are done with
 }
 
 // Run is how far a file was taken in.
 type Run struct {
 	Digest   string `json:"digest"` // SHA-256 of its contents
 	Rows     int    `json:"rows"`   // that are done with
-	Read     int64  `json:"-"`      // bytes of the file that are read by then
 	People   int    `json:"people"` // that were new
 	Spells   int    `json:"spells"`
 	Balances int    `json:"balances"` // personal accounts that were opened with one
@@ -171,9 +170,8 @@ func Import(ctx context.Context, d *db.DB, register *enrolment.Register, file io
 		if err := r.take(ctx, p.rows); err != nil {
 			return r.Run, errors.Join(err, context.Cause(ctx))
 		}
-		r.Read = p.read
 		if o.Progress != nil {
-			o.Progress(r.Run)
+			o.Progress(p.read)
 		}
 	}
 	if err := context.Cause(ctx); err != nil {

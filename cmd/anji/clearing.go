@@ -70,12 +70,17 @@ func (f *dataFlags) store(ctx context.Context, do func(*db.DB) error) (err error
 			return fmt.Errorf("--data %q holds no data of Anji: %w", f.data, err)
 		}
 	}
+	return withStore(ctx, at, do)
+}
+
+// withStore opens a store, which may be new, for f and closes it.
+func withStore(ctx context.Context, at string, f func(*db.DB) error) (err error) {
 	d, err := db.Open(ctx, at)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	return do(d)
+	return f(d)
 }
 
 // view runs do with the month of the flag in a reading transaction.

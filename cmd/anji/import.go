@@ -38,6 +38,10 @@ Columns, in any order, under their Chinese or English names:
 				return err
 			}
 			defer file.Close()
+			// People may be the first thing that a new store holds.
+			if err := os.MkdirAll(f.data, 0o700); err != nil {
+				return err
+			}
 			sealer, err := gm.LoadOrCreateKey(filepath.Join(f.data, "key"))
 			if err != nil {
 				return err
@@ -48,9 +52,9 @@ Columns, in any order, under their Chinese or English names:
 			}
 			show := progress(cmd.ErrOrStderr(), "导入 importing")
 			var run intake.Run
-			err = f.store(cmd.Context(), func(d *db.DB) (err error) {
+			err = withStore(cmd.Context(), location(f.data, f.db), func(d *db.DB) (err error) {
 				run, err = intake.Import(cmd.Context(), d, enrolment.New(sealer), file, intake.Options{Name: filepath.Base(args[0]), Actor: actor,
-					Progress: func(r intake.Run) { show(int(r.Read), int(info.Size())) }})
+					Progress: func(read int64) { show(int(read), int(info.Size())) }})
 				if err != nil || report == "" {
 					return err
 				}
@@ -80,7 +84,7 @@ Columns, in any order, under their Chinese or English names:
 	f.json(cmd)
 	cmd.Flags().StringVar(&report, "report", "", "where to write the rows that were not taken, as CSV")
 	cmd.Flags().StringVar(&actor, "actor", "anji import", "who does it, for the audit record")
-	cmd.AddCommand(&cobra.Command{Use: "template", Short: "Write the first line of a file", Args: cobra.NoArgs,
+	cmd.AddCommand(&cobra.Command{Use: "template", Short: "Write the first line of a file", Example: "  anji import template > people.csv", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return intake.Template(cmd.OutOrStdout()) }})
 	return cmd
 }
