@@ -94,6 +94,9 @@ const (
 	LiJi = "990100195607040023" // 李济, employee, retired
 )
 
+// Password is that of the fixed people's e-credentials.
+const Password = "135790"
+
 type fixture struct {
 	id, name  string
 	region    string

@@ -66,9 +66,6 @@ func TestSeed(t *testing.T) {
 			if byCard, ok, err := register.ByCard(ctx, tx, "C"+x.id); err != nil || !ok || byCard.ID != p.ID {
 				t.Errorf("%s by card: %t, %v", x.id, ok, err)
 			}
-			if byToken, ok, err := register.ByToken(ctx, tx, p.Token); err != nil || !ok || byToken.ID != p.ID {
-				t.Errorf("%s by token: %t, %v", x.id, ok, err)
-			}
 			i, err := enrolment.StatusOn(ctx, tx, p.ID, today)
 			if err != nil || i.Status != x.status || i.Scheme != x.scheme || i.Retired != x.retired {
 				t.Errorf("%s: %+v, %v", p.Name, i, err)

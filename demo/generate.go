@@ -28,7 +28,7 @@ var (
 const batch = 200
 
 // generate makes people, providers and items around the fixed ones. The same
-// options give the same data but for credential tokens and sealing.
+// options give the same data but for sealing.
 func generate(ctx context.Context, tx *db.Tx, register *enrolment.Register, r *rand.Rand, o Options) error {
 	for i, place := range places {
 		level := policy.Level(i % 4)

@@ -27,7 +27,6 @@ type Person struct {
 	Birth     civil.Date
 	Region    string // insured region (参保地)
 	Employer  string
-	Token     string // credential token (电子凭证令牌)
 	Phone     string // 手机号, "" if unknown; sealed at rest
 	Ethnicity string // 民族, two digits of GB/T 3304, "" if unknown
 	// CardSerial is the serial of the social security card (卡识别码), "" if
@@ -110,15 +109,15 @@ const (
 	sealPhone  = "person.phone"
 )
 
-// Add registers a person. An empty ID or Token is filled with a random one.
+// Add registers a person. An empty ID is filled with a random one.
 func (r *Register) Add(ctx context.Context, tx *db.Tx, p *Person) error {
 	e := r.Ready(*p)
 	*p = e.Person
 	tx.Keep(personKey(p.ID), nil)
-	return tx.Exec(ctx, `INSERT INTO `+personColumns+` VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.row...)
+	return tx.Exec(ctx, `INSERT INTO `+personColumns+` VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.row...)
 }
 
-const personColumns = `person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, phone, phone_digest, ethnicity, card_serial_digest)`
+const personColumns = `person (id, name, citizen_id, id_digest, card_digest, female, birth, region, employer, phone, phone_digest, ethnicity, card_serial_digest)`
 
 // Entry is a person made ready to be registered, all that is sealed being sealed.
 type Entry struct {
@@ -127,14 +126,11 @@ type Entry struct {
 	row    []any
 }
 
-// Ready makes a person ready to be registered. An empty ID or Token is filled
-// with a random one.
+// Ready makes a person ready to be registered. An empty ID is filled with a
+// random one.
 func (r *Register) Ready(p Person) Entry {
 	if p.ID == "" {
 		p.ID = random(10)
-	}
-	if p.Token == "" {
-		p.Token = random(16)
 	}
 	var phone, phoneDigest, serialDigest []byte
 	if p.CardSerial != "" {
@@ -146,7 +142,7 @@ func (r *Register) Ready(p Person) Entry {
 	}
 	digest := r.sealer.Index(sealID, p.CitizenID)
 	return Entry{p, string(digest), []any{p.ID, p.Name, r.sealer.Seal(sealID, p.CitizenID), digest, r.sealer.Index(sealCard, "C"+p.CitizenID),
-		p.Token, p.Female, int(p.Birth), p.Region, p.Employer, phone, phoneDigest, p.Ethnicity, serialDigest}}
+		p.Female, int(p.Birth), p.Region, p.Employer, phone, phoneDigest, p.Ethnicity, serialDigest}}
 }
 
 // AddAll registers many people at once.
@@ -281,11 +277,6 @@ func (r *Register) ByCard(ctx context.Context, tx *db.Tx, card string) (Person, 
 	return r.find(ctx, tx, "card_digest", r.sealer.Index(sealCard, card))
 }
 
-// ByToken finds a person by the token of the e-credential.
-func (r *Register) ByToken(ctx context.Context, tx *db.Tx, token string) (Person, bool, error) {
-	return r.find(ctx, tx, "token", token)
-}
-
 // ByPhone lists the people of a phone number: a family may share one.
 func (r *Register) ByPhone(ctx context.Context, tx *db.Tx, phone string) ([]Person, error) {
 	var out []Person
@@ -308,7 +299,7 @@ func (r *Register) people(ctx context.Context, tx *db.Tx, out *[]Person, column 
 	return tx.Later(ctx, func(rows *db.Rows) error {
 		var p Person
 		var citizenID, phone, serialDigest []byte
-		err := rows.Scan(&p.ID, &p.Name, &citizenID, &p.Token, &p.Female, &p.Birth, &p.Region, &p.Employer, &phone, &p.Ethnicity, &serialDigest)
+		err := rows.Scan(&p.ID, &p.Name, &citizenID, &p.Female, &p.Birth, &p.Region, &p.Employer, &phone, &p.Ethnicity, &serialDigest)
 		if err != nil {
 			return err
 		}
@@ -323,7 +314,7 @@ func (r *Register) people(ctx context.Context, tx *db.Tx, out *[]Person, column 
 		}
 		*out = append(*out, p)
 		return nil
-	}, `SELECT id, name, citizen_id, token, female, birth, region, employer, phone, ethnicity, card_serial_digest FROM person WHERE `+column+` = ? ORDER BY id`+lock, key)
+	}, `SELECT id, name, citizen_id, female, birth, region, employer, phone, ethnicity, card_serial_digest FROM person WHERE `+column+` = ? ORDER BY id`+lock, key)
 }
 
 // AddInsurance adds a spell of insurance.

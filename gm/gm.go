@@ -6,7 +6,9 @@ package gm
 import (
 	"crypto/cipher"
 	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -83,6 +85,15 @@ func (s *Sealer) Index(purpose, plain string) []byte {
 	h.Write([]byte(plain))
 	return h.Sum(nil)
 }
+
+// Stretch makes a key of 32 bytes from a secret, slowly (PBKDF2 with HMAC-SM3,
+// GM/T 0091), so that guessing the secret costs.
+func Stretch(secret, salt []byte, iterations int) ([]byte, error) {
+	return pbkdf2.Key(sm3.New, string(secret), salt, iterations, sm3.Size)
+}
+
+// Equal compares two digests in a time that tells nothing of them.
+func Equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
 // LoadOrCreateKey reads the key file at path, or makes one that only its owner
 // can read.

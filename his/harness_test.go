@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db/dbtest"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
@@ -30,14 +31,15 @@ const fixedDay civil.Date = 20250620
 
 // A platform is the server over a real store with the fixtures.
 type platform struct {
-	t        testing.TB
-	server   *Server
-	http     *httptest.Server
-	register *enrolment.Register
-	signer   *gm.Signer
-	log      bytes.Buffer
-	now      time.Time
-	messages int
+	t           testing.TB
+	server      *Server
+	http        *httptest.Server
+	register    *enrolment.Register
+	credentials *credential.Service
+	signer      *gm.Signer
+	log         bytes.Buffer
+	now         time.Time
+	messages    int
 }
 
 func newPlatform(t testing.TB) *platform {
@@ -61,8 +63,14 @@ func newPlatform(t testing.TB) *platform {
 	if p.signer, err = gm.NewSigner(); err != nil {
 		t.Fatal(err)
 	}
+	issuer, err := credential.NewIssuer(p.signer, "990100", "990200")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.credentials = credential.New(credential.Config{DB: database, Register: p.register, Issuer: issuer, Faces: credential.TestVerifier{}, Now: clock})
 	p.server = New(Config{
-		DB: database, Sealer: sealer, Enrolment: p.register,
+		Credentials: p.credentials,
+		DB:          database, Sealer: sealer, Enrolment: p.register,
 		Settlement: settlement.New(store, p.register, clock),
 		Security:   Security{Signer: p.signer},
 		Now:        clock, Log: slog.New(slog.NewTextHandler(&p.log, nil)),

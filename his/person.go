@@ -2,11 +2,13 @@ package his
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/fund"
@@ -34,7 +36,7 @@ func knownProvider(ctx context.Context, tx *db.Tx, r *request) error {
 // findPerson is 1101: who a person is and how insured (人员信息获取).
 func (s *Server) findPerson(ctx context.Context, tx *db.Tx, r *request, a *answer) error {
 	in := r.one("data")
-	p, err := s.byCredential(ctx, tx, in)
+	p, err := s.byCredential(ctx, tx, r, in)
 	if err != nil {
 		return err
 	}
@@ -122,12 +124,19 @@ func describePerson(l *line, p enrolment.Person, on civil.Date) {
 
 // byCredential finds the person of the credential in a row (就诊凭证), and
 // refuses if the name or ID in the row is another's.
-func (s *Server) byCredential(ctx context.Context, tx *db.Tx, in *record) (p enrolment.Person, err error) {
+func (s *Server) byCredential(ctx context.Context, tx *db.Tx, r *request, in *record) (p enrolment.Person, err error) {
 	kind, number := in.text("mdtrt_cert_type"), in.text("mdtrt_cert_no")
 	var ok bool
 	switch kind {
 	case "01":
-		p, ok, err = s.Enrolment.ByToken(ctx, tx, number)
+		var id string
+		if id, err = s.Credentials.Holder(ctx, tx, number, r.provider); err == nil && id != "" {
+			p, ok, err = s.Enrolment.ByID(ctx, tx, id)
+		}
+		var no *credential.Refused
+		if errors.As(err, &no) {
+			err = refuse("就诊凭证编号 mdtrt_cert_no：%s", no)
+		}
 	case "02":
 		id, bad := ident.ParseCitizenID(number)
 		if bad != nil {
@@ -136,6 +145,12 @@ func (s *Server) byCredential(ctx context.Context, tx *db.Tx, in *record) (p enr
 		p, ok, err = s.Enrolment.ByCitizenID(ctx, tx, string(id))
 	default:
 		p, ok, err = s.Enrolment.ByCard(ctx, tx, strings.ToUpper(number))
+		if err == nil && ok {
+			var stopped bool
+			if stopped, err = credential.CardStopped(ctx, tx, p.ID); stopped {
+				err = refuse("社会保障卡 mdtrt_cert_no“%s”已挂失，请改用医保电子凭证或居民身份证", ident.Mask(number))
+			}
+		}
 	}
 	if err != nil {
 		return p, err
@@ -203,7 +218,7 @@ func (s *Server) holder(ctx context.Context, tx *db.Tx, r *request, in *record) 
 		return p, refuse("人员编号 psn_no“%s”不存在，请用 1101 取得", clip(id, 30))
 	}
 	if in.optional("mdtrt_cert_no") != "" {
-		bearer, err := s.byCredential(ctx, tx, in)
+		bearer, err := s.byCredential(ctx, tx, r, in)
 		if err != nil {
 			return p, err
 		}

@@ -2,6 +2,7 @@ package his
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,12 +17,11 @@ func personInput(kind, number, certno, name string) string {
 func TestPersonByCredential(t *testing.T) {
 	p := newPlatform(t)
 	d := p.desk("H99010000101").signIn()
-	var token string
+	const token = "0123456789abcdef0123456789abcdef01234567"
 	ctx := context.Background()
-	if err := p.server.DB.View(ctx, func(tx *db.Tx) error {
+	if err := p.server.DB.Update(ctx, func(tx *db.Tx) error {
 		who, _, err := p.register.ByCitizenID(ctx, tx, liji)
-		token = who.Token
-		return err
+		return errors.Join(err, p.credentials.Standing(ctx, tx, who.ID, token))
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,6 @@ func TestReadEnvelopeForms(t *testing.T) {
 		{"two numbers", good, "9002", "infno“9001”与地址中的交易编号“9002”不一致", ""},
 		{"suffix A in the address", envelope("2203", `{"mdtrtinfo":{}}`), "2203A", "缺少 mdtrtinfo.mdtrt_id", ""},
 		{"unknown number", envelope("9999", input), "", "交易编号 infno“9999”不存在", ""},
-		{"not offered", envelope("6101", input), "", "交易 6101 电子凭证二维码解码 在本平台尚未开通", ""},
 		{"byte order mark", "\uFEFF" + good, "", "", "BOM"},
 		{"short msgid", strings.Replace(good, "H99010000101202506010900000001", "7", 1), "", "", "msgid 为 1 位，规范为 30 位"},
 		{"long msgid", strings.Replace(good, "H99010000101202506010900000001", strings.Repeat("7", 65), 1), "", "msgid（发送方报文ID）", ""},

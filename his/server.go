@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/anji-platform/anji/abstract"
+	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/exchange"
@@ -44,10 +45,12 @@ type Config struct {
 	Sealer     *gm.Sealer // seals remembered replies, which hold citizen IDs
 	Enrolment  *enrolment.Register
 	Settlement *settlement.Service
-	Decider    filing.Decider   // decides what providers file for people; nil: filing.Plain
-	Security   Security         // how messages are proved; zero: they need not be
-	Now        func() time.Time // the clock; nil: the machine's
-	Log        *slog.Logger     // nil: slog.Default()
+	// Credentials opens the codes of e-credentials, and knows whom a token is of.
+	Credentials *credential.Service
+	Decider     filing.Decider   // decides what providers file for people; nil: filing.Plain
+	Security    Security         // how messages are proved; zero: they need not be
+	Now         func() time.Time // the clock; nil: the machine's
+	Log         *slog.Logger     // nil: slog.Default()
 	// Observer and Fault are for a sandbox of made-up data only: they see and
 	// hold up whole messages. Nil everywhere else.
 	Observer Observer
@@ -111,7 +114,7 @@ type operation struct {
 
 // offered are the transactions this server does, by number. The same numbers
 // with the suffix A are the same transactions.
-var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, benefits, checks, inventories, abstracts)
+var offered = together(core, catalogues, clearings, reversals, stayings, histories, filings, codes, benefits, checks, inventories, abstracts)
 
 // together is the union of tables that have no number in common.
 func together(tables ...map[string]operation) map[string]operation {

@@ -56,6 +56,10 @@ var omissions = []omission{
 	{"5101", "in", "infno msgid mdtrtarea_admvs insuplc_admdvs recer_sys_code dev_no dev_safe_info cainfo signtype infver opter_type opter opter_name inf_time fixmedins_name sign_no", "以报文的信封为准"},
 	{"5101", "out", "memo", "科室没有备注"},
 	{"5201 5203", "out", "flxempe_flag", "参保登记不分灵活就业"},
+	{"6101", "in", "orgId", "机构以信封的 fixmedins_code 为准"},
+	{"6101", "in", "operatorName officeId officeName businessInfo deviceType", "记录只留操作员工号和用码业务类型"},
+	{"6101", "out", "authNo ecIndexNo", "授权以身份核验令牌为准，没有另外的编号"},
+	{"6101", "out", "nationality email", "参保登记没有国籍和邮箱"},
 	{"5201", "out", "pre_pay_flag", "没有交易上传先行支付标志"},
 }
 

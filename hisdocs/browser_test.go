@@ -76,10 +76,6 @@ func TestSearch(t *testing.T) {
 	if !js[bool](t, ctx, `new Promise(done => setTimeout(() => done(document.getElementById('2207-medfee_sumamt').checkVisibility() && document.getElementById('2207').open)))`) {
 		t.Error("a link to a field does not open it")
 	}
-	must(t, chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`document.querySelector('#only').click()`)))
-	if n := len(js[[]string](t, ctx, visible)); n == 0 || n >= len(all) {
-		t.Errorf("%d parts of %d are offered", n, len(all))
-	}
 	if e := errs(); len(e) > 0 {
 		t.Errorf("console: %q", e)
 	}

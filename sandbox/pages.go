@@ -36,7 +36,7 @@ var pages = func() map[string]*template.Template {
 		"providerName": providerName, "indent": func(n int) int { return min(n, 12) },
 	}).ParseFS(files, "templates/layout.html"))
 	all := map[string]*template.Template{}
-	for _, name := range []string{"exchanges.html", "exchange.html", "people.html", "force.html", "conformance.html", "error.html"} {
+	for _, name := range []string{"exchanges.html", "exchange.html", "people.html", "code.html", "force.html", "conformance.html", "error.html"} {
 		all[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "templates/"+name))
 	}
 	return all

@@ -21,6 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/skip2/go-qrcode"
+
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/his"
@@ -32,6 +34,8 @@ type Store interface {
 	// Credentials are those of a person, by citizen ID; ok is false if the
 	// store does not hold the person.
 	Credentials(ctx context.Context, citizenID string) (c Credentials, ok bool, err error)
+	// Code makes a code of a person's e-credential, as their phone shows it.
+	Code(ctx context.Context, citizenID string) (code string, until time.Time, err error)
 	// Entries are those of the ledger about a settlement, oldest first.
 	Entries(ctx context.Context, settlement string) ([]fund.Entry, error)
 	// FundTitle is the name of a region's fund in Chinese, by its id.
@@ -84,6 +88,7 @@ func New(c Config) *Sandbox {
 	mux.HandleFunc("GET /sandbox/events", s.events)
 	mux.HandleFunc("GET /sandbox/exchanges/{n}", s.page("exchange.html", s.exchange))
 	mux.HandleFunc("GET /sandbox/people", s.page("people.html", s.people))
+	mux.HandleFunc("GET /sandbox/people/{n}/code", s.page("code.html", s.code))
 	mux.HandleFunc("GET /sandbox/force", s.page("force.html", s.force))
 	mux.HandleFunc("POST /sandbox/force", s.arm)
 	mux.HandleFunc("POST /sandbox/force/{id}/disarm", s.disarm)
@@ -293,13 +298,14 @@ type peopleData struct {
 type personRow struct {
 	demo.Person
 	Credentials
+	N    int // from 1
 	Here bool
 }
 
 func (s *Sandbox) people(r *http.Request, v *view) error {
 	var d peopleData
-	for _, p := range demo.People() {
-		row := personRow{Person: p}
+	for n, p := range demo.People() {
+		row := personRow{Person: p, N: n + 1}
 		var err error
 		if row.Credentials, row.Here, err = s.Store.Credentials(r.Context(), p.CitizenID); err != nil {
 			return fmt.Errorf("credentials: %w", err)
@@ -308,6 +314,46 @@ func (s *Sandbox) people(r *http.Request, v *view) error {
 	}
 	v.Title, v.Tab, v.Data = "测试数据", "people", d
 	return nil
+}
+
+type codeData struct {
+	Person demo.Person
+	Code   string
+	Until  time.Time
+	Size   int    // of the picture, in modules
+	Path   string // of its dark modules
+}
+
+// code shows a person's code, as their phone would: for a scanner, and to copy.
+func (s *Sandbox) code(r *http.Request, v *view) error {
+	for n, p := range demo.People() {
+		if strconv.Itoa(n+1) != r.PathValue("n") {
+			continue
+		}
+		code, until, err := s.Store.Code(r.Context(), p.CitizenID)
+		if err != nil {
+			return fmt.Errorf("code: %w", err)
+		}
+		q, err := qrcode.New(code, qrcode.Low)
+		if err != nil {
+			return fmt.Errorf("code: %w", err)
+		}
+		d := codeData{Person: p, Code: code, Until: until}
+		var path strings.Builder
+		rows := q.Bitmap()
+		d.Size = len(rows)
+		for y, row := range rows {
+			for x, dark := range row {
+				if dark {
+					fmt.Fprintf(&path, "M%d %dh1v1h-1z", x, y)
+				}
+			}
+		}
+		d.Path = path.String()
+		v.Title, v.Tab, v.Data = p.Name+"的电子凭证二维码", "people", d
+		return nil
+	}
+	return errNotFound
 }
 
 type forceData struct {

@@ -270,6 +270,28 @@ func TestForcedThroughServer(t *testing.T) {
 
 var token = regexp.MustCompile(`data-copy="([0-9a-f]{28,})"`)
 
+// TestCodePage scans what the page of a person's code shows.
+func TestCodePage(t *testing.T) {
+	b := newBench(t)
+	h := b.signedIn("H99010000201", "990100")
+	status, page := b.get("/sandbox/people/2/code")
+	m := regexp.MustCompile(`data-copy="([A-Za-z0-9_-]{100,})"`).FindStringSubmatch(page)
+	if status != 200 || m == nil || !strings.Contains(page, "<svg") || !strings.Contains(page, "李济的电子凭证二维码") {
+		t.Fatalf("%d %s", status, page)
+	}
+	token, err := h.Scan(context.Background(), m[1], "01301")
+	must(t, err)
+	if len(token) != 40 {
+		t.Errorf("token %q", token)
+	}
+	if _, err := h.Scan(context.Background(), m[1], "01301"); err == nil || !strings.Contains(err.Error(), "已使用过") {
+		t.Errorf("scanned twice: %v", err)
+	}
+	if status, _ := b.get("/sandbox/people/99/code"); status != 404 {
+		t.Errorf("nobody's code: %d", status)
+	}
+}
+
 func TestReset(t *testing.T) {
 	b := newBench(t)
 	h := b.signedIn("H99010000201", "990100")

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -11,8 +12,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/his"
 	"github.com/anji-platform/anji/sandbox"
@@ -77,7 +81,11 @@ func (s *Sandbox) open(ctx context.Context, file string) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.seed(ctx, srv); err != nil {
+	err = s.seed(ctx, srv)
+	if err == nil {
+		err = srv.DB.Update(ctx, func(tx *db.Tx) error { return issue(ctx, tx, srv) })
+	}
+	if err != nil {
 		return nil, errors.Join(err, srv.Close())
 	}
 	return &generation{Server: srv, file: file}, nil
@@ -210,6 +218,44 @@ func remove(file string) (err error) {
 	return err
 }
 
+// phone is the device of the fixed people's e-credentials.
+const phone = "sandbox"
+
+// issue gives the fixed people e-credentials, and tokens for makers of a HIS who
+// have nothing to scan with. Those of an opened store may have them.
+func issue(ctx context.Context, tx *db.Tx, s *Server) error {
+	for _, p := range demo.People() {
+		who, ok, err := s.Register.ByCitizenID(ctx, tx, p.CitizenID)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		c, err := credential.Get(ctx, tx, who.ID)
+		if err != nil {
+			return err
+		}
+		if c.State != credential.Inactive {
+			continue
+		}
+		if c, err = s.Credentials.ActivateAtCounter(ctx, tx, who.ID, demo.Password, credential.Device{ID: phone, Name: "沙箱"}, "sandbox"); err != nil {
+			return err
+		}
+		if err := s.Credentials.Standing(ctx, tx, who.ID, s.token(c)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// token is the standing token of a fixed person, another one after each reset.
+func (s *Server) token(c *credential.Credential) string {
+	return hex.EncodeToString(s.Register.Sealer().Index("sandbox.token", strconv.FormatInt(c.Number, 10)))[:tokenSize]
+}
+
+const tokenSize = 40
+
 // backing shows the pages what is behind the interface now.
 type backing struct{ s *Sandbox }
 
@@ -218,10 +264,29 @@ func (b backing) Credentials(ctx context.Context, citizenID string) (c sandbox.C
 	defer g.users.Done()
 	err = g.DB.View(ctx, func(tx *db.Tx) error {
 		p, found, err := g.Register.ByCitizenID(ctx, tx, citizenID)
-		c, ok = sandbox.Credentials{ID: p.ID, Token: p.Token}, found
+		if err != nil || !found {
+			return err
+		}
+		card, err := credential.Get(ctx, tx, p.ID)
+		c, ok = sandbox.Credentials{ID: p.ID, Token: g.token(card)}, true
 		return err
 	})
 	return c, ok, err
+}
+
+func (b backing) Code(ctx context.Context, citizenID string) (code string, until time.Time, err error) {
+	g := b.s.enter()
+	defer g.users.Done()
+	err = g.DB.View(ctx, func(tx *db.Tx) error {
+		p, ok, err := g.Register.ByCitizenID(ctx, tx, citizenID)
+		if err != nil || !ok {
+			return errors.Join(err, db.ErrNotFound)
+		}
+		shown, err := g.Credentials.Show(ctx, tx, p.ID, phone, "")
+		code, until = shown.Code, shown.Until
+		return err
+	})
+	return code, until, err
 }
 
 func (b backing) Entries(ctx context.Context, settlement string) (entries []fund.Entry, err error) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
@@ -22,6 +23,7 @@ import (
 	"github.com/anji-platform/anji/his/hospital"
 	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/hisdocs"
+	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/portal"
 	"github.com/anji-platform/anji/sandbox"
@@ -53,12 +55,28 @@ func (c *Config) log() *slog.Logger {
 // SM2 key, which signs replies.
 const SignerFile = "sign.key"
 
+// CredentialFile is the name, in the data folder, of the file with the SM2 key
+// that codes of e-credentials are signed with.
+const CredentialFile = "credential.key"
+
+// faces is what compares faces: beside made-up data the stand-in for tests, and
+// elsewhere nothing until one is fitted.
+func (c *Config) faces() credential.FaceVerifier {
+	if c.Synthetic {
+		return credential.TestVerifier{}
+	}
+	return nil
+}
+
 // Server is an open store with everything that serves it.
 type Server struct {
-	DB         *db.DB
-	Register   *enrolment.Register
-	Settlement *settlement.Service
-	Handler    http.Handler
+	DB          *db.DB
+	Register    *enrolment.Register
+	Settlement  *settlement.Service
+	Credentials *credential.Service
+	Handler     http.Handler
+
+	log *slog.Logger
 }
 
 // Open opens the data folder's store and assembles the server.
@@ -81,7 +99,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{DB: store, Register: enrolment.New(sealer)}
+	s := &Server{DB: store, Register: enrolment.New(sealer), log: c.log()}
 	s.Settlement = settlement.New(c.Policies, s.Register, c.Now)
 	mux := http.NewServeMux()
 	edge := his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement,
@@ -90,6 +108,20 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if c.pages != nil {
 		edge.Observer, edge.Fault, path = c.pages, c.pages, "/sandbox"
 	}
+	codes, err := gm.LoadOrCreateSigner(filepath.Join(c.Data, CredentialFile))
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	regions := make([]ident.Region, 0, len(c.Policies.Regions()))
+	for _, r := range c.Policies.Regions() {
+		regions = append(regions, ident.Region(r))
+	}
+	issuer, err := credential.NewIssuer(codes, regions...)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	s.Credentials = credential.New(credential.Config{DB: store, Register: s.Register, Issuer: issuer, Faces: c.faces(), Now: c.Now})
+	edge.Credentials = s.Credentials
 	interfaceHandler := his.New(edge)
 	mux.Handle("/his", interfaceHandler)
 	mux.Handle("/his/", interfaceHandler)
@@ -133,7 +165,23 @@ func (s *Server) healthy(ctx context.Context) error {
 
 // Serve answers on l until ctx ends, then lets what is under way finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	go s.tidy(ctx)
 	return serve(ctx, l, s.Handler, nil)
+}
+
+// tidy removes, until ctx ends, what is of no more use.
+func (s *Server) tidy(ctx context.Context) {
+	for t := time.NewTicker(time.Minute); ; {
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-t.C:
+			if err := s.Credentials.Tidy(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("server: old codes were not removed", "error", err)
+			}
+		}
+	}
 }
 
 // serve answers on l until ctx ends. Then it calls ending, if there is any, and

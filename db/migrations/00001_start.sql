@@ -43,7 +43,6 @@ CREATE TABLE person (
     citizen_id   BLOB NOT NULL,
     id_digest    BLOB NOT NULL UNIQUE,
     card_digest  BLOB NOT NULL UNIQUE,
-    token        TEXT NOT NULL UNIQUE,
     female       INTEGER NOT NULL,
     birth        INTEGER NOT NULL,
     region       TEXT NOT NULL,

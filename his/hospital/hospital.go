@@ -108,6 +108,13 @@ func (h *Hospital) Call(ctx context.Context, number, insured string, input objec
 	return node(reply, "output"), nil
 }
 
+// Scan asks whose code it is that a scanner read (6101), and returns the token
+// that stands for the person.
+func (h *Hospital) Scan(ctx context.Context, code, business string) (token string, err error) {
+	out, err := h.Call(ctx, "6101", "", object{"InData": object{"orgId": h.Code, "ecQrCode": code, "businessType": business, "operatorId": h.Operator}})
+	return text(node(out, "OutData"), "ecToken"), err
+}
+
 // node returns an object below out; a list gives its first.
 func node(out object, name string) object {
 	switch v := out[name].(type) {

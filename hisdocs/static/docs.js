@@ -27,15 +27,13 @@ const shown = 4;
 
 function search() {
   const words = $('#query').value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-  const only = $('#only').checked;
   let transactions = 0, dictionaries = 0;
   for (const p of parts) {
     const byHead = words.every(w => p.head.includes(w));
     // A row may share the words with the head: 2207 总费用.
     const hits = words.length === 0 || byHead ? [] :
       p.rows.filter(r => words.every(w => r.text.includes(w) || p.head.includes(w)) && words.some(w => r.text.includes(w)));
-    const closed = only && p.part.classList.contains('closed');
-    p.part.hidden = closed || !(byHead || hits.length);
+    p.part.hidden = !(byHead || hits.length);
     for (const r of p.rows) r.row.classList.remove('hit');
     for (const r of hits) r.row.classList.add('hit');
     const names = [...new Set(hits.map(r => r.name + ' ' + r.title))];
@@ -46,7 +44,7 @@ function search() {
   for (const group of $$('.group')) group.hidden = !$('details.tx:not([hidden])', group);
   for (const intro of $$('.intro')) intro.hidden = searching;
   $('#none').hidden = transactions + dictionaries > 0;
-  $('#found').textContent = searching || only ? `${transactions} 个交易，${dictionaries} 个字典` : '';
+  $('#found').textContent = searching ? `${transactions} 个交易，${dictionaries} 个字典` : '';
 }
 
 // ---- Links into parts that are closed or filtered away ----
@@ -60,7 +58,6 @@ function follow() {
   const part = target.closest('details');
   if (part && (part.hidden || part.closest('[hidden]'))) {
     $('#query').value = '';
-    $('#only').checked = false;
     search();
   }
   if (part) part.open = true;
@@ -69,7 +66,6 @@ function follow() {
 
 if ($('#query')) {
   $('#query').addEventListener('input', search);
-  $('#only').addEventListener('change', search);
   $('#search').addEventListener('submit', event => {
     event.preventDefault();
     const first = $('details.tx[data-name]:not([hidden])');
