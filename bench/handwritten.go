@@ -190,12 +190,15 @@ func Handwritten(c *policy.Case, classes [3]policy.ClassSet, r *policy.Result) b
 	r.Fund[policy.Catastrophic], r.Fund[policy.Assistance] = catastrophic, assistance
 	r.FundTotal = basic + catastrophic + assistance
 	r.Person = r.Total - r.FundTotal
-	if employee && !c.KeepAccount {
+	if !c.KeepAccount {
 		payable := r.Person
 		if c.Visit == policy.PharmacyVisit {
 			payable -= r.FullOwnPay
 		}
-		own := max(0, min(c.Account, payable))
+		own := money.Fen(0)
+		if employee { // residents have none of their own
+			own = max(0, min(c.Account, payable))
+		}
 		r.FamilyAccount = max(0, min(c.FamilyAccount, payable-own))
 		r.Account = own + r.FamilyAccount
 		r.StagePays[r.NumStages] = policy.StagePay{Base: payable, Payable: money.Max, Paid: r.Account}

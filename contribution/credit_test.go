@@ -31,11 +31,11 @@ func crowd(tb testing.TB, d *db.DB, n int, all bool) {
 			for i := from; i < min(n, from+5_000); i++ {
 				id := fmt.Sprintf("c%09d", i)
 				key := []byte(id)
-				people = append(people, []any{id, "某", key, key, key, id, i % 3 % 2, 19500101, region, "", ""})
+				people = append(people, []any{id, "某", key, key, key, i % 3 % 2, 19500101, region, "", ""})
 				spells = append(spells, []any{id, int64(policy.Employee), 20200101, 0, all || i%2 == 1, int64(policy.Normal), 0, ""})
 			}
 			return errors.Join(
-				tx.Insert(ctx, "person (id, name, citizen_id, id_digest, card_digest, token, female, birth, region, employer, ethnicity)", people),
+				tx.Insert(ctx, "person (id, name, citizen_id, id_digest, card_digest, female, birth, region, employer, ethnicity)", people),
 				tx.Insert(ctx, "insurance (person, scheme, from_day, to_day, retired, status, benefits_from, reason)", spells))
 		})
 		if err != nil {

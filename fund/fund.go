@@ -4,7 +4,7 @@
 //
 // Account names: fund:REGION:FUND, acct:PERSON (个人账户), payable:PROVIDER
 // (应付定点机构), opening:REGION, bank:REGION, fiscal:REGION (财政补助),
-// held:REGION (暂收款), receivable:REGION:REGION and owed:REGION:REGION (异地清算
+// held:REGION (暂收款), moved:REGION:REGION (转移), receivable:REGION:REGION and owed:REGION:REGION (异地清算
 // between agencies).
 //
 // What is owed or belongs to a fund is positive, so that what is held, such as
@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,10 @@ func Owed(debtor, creditor string) string { return "owed:" + debtor + ":" + cred
 // Fiscal is what a region's budget owes the funds (财政应拨补助): what is owed is
 // negative.
 func Fiscal(region string) string { return "fiscal:" + region }
+
+// Moved is what a region's agency hands to another's with the people who moved
+// there (医保关系转移的个人账户余额).
+func Moved(from, to string) string { return "moved:" + from + ":" + to }
 
 // Held is money that came in and belongs to no bill (暂收款): it is paid back.
 func Held(region string) string { return "held:" + region }
@@ -153,6 +158,8 @@ func Post(ctx context.Context, tx *db.Tx, e Entry) error {
 			balances = move(balances, p)
 		}
 	}
+	// Two entries that move the same accounts take them in the same order.
+	slices.SortFunc(balances, func(a, b []any) int { return strings.Compare(a[0].(string), b[0].(string)) })
 	return errors.Join(
 		tx.InsertOr(ctx, "account (id, balance)", balances, "ON CONFLICT (id) DO UPDATE SET balance = account.balance + excluded.balance"),
 		tx.Insert(ctx, "posting (entry, n, account, day, amount)", rows))

@@ -2,13 +2,18 @@ package his
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/fund"
+	"github.com/anji-platform/anji/policies"
+	"github.com/anji-platform/anji/policy"
 )
 
 // phoneOf activates a person's credential, and shows its code.
@@ -127,4 +132,46 @@ func TestScanAndPay(t *testing.T) {
 		t.Errorf("a lost card: %s", no)
 	}
 	d.ask("1101", personInput("02", liji, liji, "李济"))
+}
+
+// TestFamilyAccount pays a resident's care from the account of a spouse
+// (acct_used_flag 2), and takes it back.
+func TestFamilyAccount(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000201").signIn()
+	_, wang := d.person("990100199001010119", "王平")
+	_, zhang := d.person(zhangan, "张安")
+	store, err := policy.Load(policies.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.update(func(ctx context.Context, tx *db.Tx) error {
+		return account.New(store, p.register, func() time.Time { return p.now }).Grant(ctx, tx, account.Grant{Owner: zhang, Beneficiary: wang, Relation: policy.Spouse}, "test")
+	})
+	visit := d.outpatient(wang, "990100199001010119", "390", "11")
+	d.fees("2204", visit, wang, "11", []item{{"DRG990000001", "10", "30", "300"}})
+	bill := strings.Replace(outpatientBill(wang, "990100199001010119", visit, "390", "11", "300", noAmounts), `"acct_used_flag":"1"`, `"acct_used_flag":"2"`, 1)
+	preview := d.ask("2206", bill).object(t, "setlinfo")
+	r := d.ask("2207", bill)
+	balanced(t, r)
+	info := r.object(t, "setlinfo")
+	aid := fen(t, info, "acct_mulaid_pay")
+	if aid == 0 || aid != fen(t, info, "acct_pay") || fen(t, info, "psn_cash_pay") != 0 || fen(t, preview, "acct_mulaid_pay") != aid {
+		t.Errorf("%s", r.raw)
+	}
+	p.update(func(ctx context.Context, tx *db.Tx) error {
+		balance, err := fund.Balance(ctx, tx, fund.PersonAccount(zhang))
+		if balance != 123_456-aid {
+			t.Errorf("of 1234.56, %s paid, %s are left", aid, balance)
+		}
+		return err
+	})
+	d.ask("2208", (&patient{id: wang}).ref(info["mdtrt_id"].(string), info["setl_id"].(string)))
+	p.update(func(ctx context.Context, tx *db.Tx) error {
+		balance, err := fund.Balance(ctx, tx, fund.PersonAccount(zhang))
+		if balance != 123_456 {
+			t.Errorf("after the reversal %s", balance)
+		}
+		return errors.Join(err, p.server.Settlement.Verify(ctx, tx))
+	})
 }

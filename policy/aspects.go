@@ -163,7 +163,16 @@ func (p *Package) calendarAspects() []aspect {
 	if p.replaysLater {
 		reversal = "会改变其后已办结算的，予以撤销，其后的结算重新计算并补记差额"
 	}
+	aid := "个人账户不给家庭成员使用"
+	if len(p.relatives) > 0 {
+		titles := make([]string, len(p.relatives))
+		for i, r := range p.relatives {
+			titles[i] = r.Title()
+		}
+		aid = "个人账户可授权" + strings.Join(titles, "、") + "使用"
+	}
 	return []aspect{
+		{name: "家庭共济", text: aid, sources: p.relativesSources},
 		{name: "适用日期", text: by, sources: p.rulesBySources},
 		{name: "待遇年度", text: year, sources: p.yearSources},
 		{name: "跨年度住院", text: crossing, sources: p.crossingSources},

@@ -331,7 +331,7 @@ func (b *builder) payer(s *Stage, k, v *yaml.Node) {
 	case (f == nil) == (acct == nil):
 		b.node(k, "stage %s needs either fund or account", s.ID)
 	case acct != nil:
-		s.account, s.family = true, acct.Value == "own_and_family"
+		s.account, s.own, s.family = true, acct.Value != "family", acct.Value != "own"
 		for _, key := range []string{"deductible", "ratio", "bands", "floor"} {
 			if x := get(v, key); x != nil {
 				b.node(x, "stage %s: an account pays what is left of its base; %s is not allowed", s.ID, key)

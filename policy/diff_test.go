@@ -227,7 +227,7 @@ func TestCompareAspects(t *testing.T) {
 		{"rule added", []string{"stages:\n  # 住院、日间手术", "rules:\n  cosmetic:\n    title: 美容\n    when: has('特困') && visit == 'pharmacy'\n    decision: refuse\n    reason: 不属于医疗\n    source: {document: 示例办法, article: 第二条}\n\nstages:\n  # 住院、日间手术"},
 			[]string{"新增「美容」：处理：不予支付；条件：属于特困，且医疗类别为药店购药；理由：不属于医疗"}},
 		{"plan's match", []string{"match: {scheme: resident, visit: pharmacy}", "match: {scheme: resident, visit: pharmacy, provider: pharmacy}"},
-			[]string{"「居民药店购药（个人现金支付）」适用于：险种为居民；医疗类别为药店购药 → 险种为居民；医疗类别为药店购药；机构类型为零售药店"}},
+			[]string{"「居民药店购药（家庭共济账户或个人现金支付）」适用于：险种为居民；医疗类别为药店购药 → 险种为居民；医疗类别为药店购药；机构类型为零售药店"}},
 		{"assessment", []string{"    period: year\n    amount: =resident_subsidy", "    period: month\n    amount: =resident_subsidy"},
 			[]string{"「居民医保财政补助」周期：每年 → 每月"}},
 		{"payment window and order", []string{"window: {from: 09-10, to: 12-25}\n    year: next\n    from: year\n    source", "window: {from: 09-10, to: 12-31}\n    year: next\n    from: month_after\n    source"},
@@ -324,7 +324,7 @@ func mutations(v string) []string {
 	if n, err := strconv.Atoi(digits); err == nil {
 		return []string{strconv.Itoa(n+1) + v[len(digits):]}
 	}
-	for _, group := range [][]string{{"true", "false"}, {"month", "year", "case"}, {"stage", "band"}, {"own_and_family", "own"}, {"threshold", "zero"}, {"paid", "base"}, {"person", "government"}, {"yuan", "count", "ratio"}} {
+	for _, group := range [][]string{{"true", "false"}, {"month", "year", "case"}, {"stage", "band"}, {"own_and_family", "own", "family"}, {"threshold", "zero"}, {"paid", "base"}, {"person", "government"}, {"yuan", "count", "ratio"}} {
 		if i := slices.Index(group, v); i >= 0 {
 			return []string{group[(i+1)%len(group)]}
 		}

@@ -301,6 +301,14 @@ func (b *builder) calendar(n *yaml.Node) {
 		p.crossing = map[string]yearCrossing{"by_end": crossByEnd, "split": crossSplit, "split_continue": crossSplitContinue}[str(c, "rule")]
 		p.crossingSources = b.sourcesOf(c)
 	}
+	if a := get(n, "family_aid"); a != nil {
+		for _, v := range list(get(a, "relations")) {
+			if r, ok := ParseRelative(v.Value); ok && !slices.Contains(p.relatives, r) {
+				p.relatives = append(p.relatives, r)
+			}
+		}
+		p.relativesSources = b.sourcesOf(a)
+	}
 	if r := get(n, "reversal"); r != nil {
 		p.replaysLater = str(r, "later") == "replay"
 		p.reversalSources = b.sourcesOf(r)

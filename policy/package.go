@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -29,6 +30,8 @@ type Package struct {
 	crossing          yearCrossing
 	crossingSources   []*Source
 	replaysLater      bool
+	relatives         []Relative // who may be let use a personal account
+	relativesSources  []*Source
 	reversalSources   []*Source
 	classes           ClassSet
 	facts             []fact
@@ -174,7 +177,8 @@ type Stage struct {
 	funds      [2]*Fund // by scheme; nil when an account pays
 	role       string
 	account    bool
-	family     bool
+	own        bool // of an account stage: the own account pays
+	family     bool // likewise: family members' accounts pay, after the own
 	when       val
 	base       val
 	ded        *deductible
@@ -299,6 +303,16 @@ func (p *Package) StayCounts() bool { return p.crossing == crossSplitContinue }
 // reversal of an earlier one (结算撤销) changes them: they are settled again, or,
 // if false, the reversal is refused.
 func (p *Package) ReplaysLater() bool { return p.replaysLater }
+
+// LetsUse reports whether the owner of a personal account may let a relative
+// use it (家庭共济), and where the rule stands.
+func (p *Package) LetsUse(r Relative) (ok bool, sources []*Source) {
+	return slices.Contains(p.relatives, r), p.relativesSources
+}
+
+// Relatives are those whom the owner of a personal account may let use it; none
+// if the region has no family aid.
+func (p *Package) Relatives() []Relative { return p.relatives }
 
 // FactSlot returns the slot of a fact the package declares, or -1.
 func (p *Package) FactSlot(name string) int {

@@ -617,8 +617,10 @@ func (p *Package) payAccount(st *Stage, c *Case, r *Result, f *frame, t *Trace) 
 	if c.KeepAccount {
 		return
 	}
-	own := max(0, min(c.Account-(r.Account-r.FamilyAccount), base))
-	var family money.Fen
+	var own, family money.Fen
+	if st.own {
+		own = max(0, min(c.Account-(r.Account-r.FamilyAccount), base))
+	}
 	if st.family {
 		family = max(0, min(c.FamilyAccount-r.FamilyAccount, base-own))
 	}
@@ -641,7 +643,7 @@ func (p *Package) payAccount(st *Stage, c *Case, r *Result, f *frame, t *Trace) 
 	q := [numQuantities]money.Fen{qBase: base, qCovered: base, qPaid: sp.Paid, qOwn: base - sp.Paid}
 	st.export(&q, r, f)
 	f.s[slotPerson] -= int64(sp.Paid)
-	if t != nil {
+	if t != nil && (st.own || c.FamilyAccount != 0) {
 		t.account(st, c, own, family, r)
 	}
 }

@@ -93,7 +93,7 @@ var (
 		req("title", text, "环节名称"),
 		opt("role", name, "别的环节引用本环节时用的名字；默认是本环节的标识"),
 		opt("fund", fundShape, "支付的基金；职工、居民不同时写 {employee: 甲, resident: 乙}"),
-		opt("account", enumOf("own", "own_and_family"), "由个人账户支付（own_and_family：含家庭共济）"),
+		opt("account", enumOf("own", "own_and_family", "family"), "由个人账户支付（own_and_family：不足时由家庭共济账户支付；family：只由家庭共济账户支付）"),
 		opt("when", cond, "何时适用；不写则总适用"),
 		req("base", value, "以何为基数，元"),
 		opt("deductible", obj(
@@ -170,6 +170,10 @@ var (
 			req("later", enumOf("refuse", "replay"), "撤销会改变其后已办的结算时：不予撤销（refuse），或撤销并将其后的结算重新计算、补记差额（replay）"),
 			req("source", sources, "依据"),
 		), "结算撤销；不写则不予撤销会改变其后结算的"),
+		opt("family_aid", obj(
+			req("relations", listOf(enumOf(RelativeNames()...)), "可以授权使用的人与账户所有人的关系：配偶、父母、子女、兄弟姐妹、祖父母（外祖父母）、孙子女（外孙子女）"),
+			req("source", sources, "依据"),
+		), "家庭共济；不写则个人账户不给家庭成员使用"),
 		req("documents", mapOf(obj(
 			req("title", text, "文件名"),
 			opt("number", text, "文号"),

@@ -87,7 +87,10 @@ func (s *Stage) plainAspects(p *Package, plan *Plan) []aspect {
 
 func (s *Stage) payerWords(plan *Plan) string {
 	if s.account {
-		if s.family {
+		switch {
+		case !s.own:
+			return "家庭共济账户"
+		case s.family:
 			return "个人账户，不足时家庭共济账户"
 		}
 		return "个人账户"

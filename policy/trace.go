@@ -232,8 +232,12 @@ func (t *Trace) paid(st *Stage, paid money.Fen, r *Result) {
 }
 
 func (t *Trace) account(st *Stage, c *Case, own, family money.Fen, r *Result) {
-	what := "账户余额" + c.Account.String() + "元，可付" + r.StagePays[r.NumStages-1].Base.String() + "元，支付" + (own + family).String() + "元"
-	if family > 0 {
+	balance := "账户余额" + c.Account.String() + "元"
+	if !st.own {
+		balance = "家庭共济账户可用" + c.FamilyAccount.String() + "元"
+	}
+	what := balance + "，可付" + r.StagePays[r.NumStages-1].Base.String() + "元，支付" + (own + family).String() + "元"
+	if st.own && family > 0 {
 		what += "（其中家庭共济" + family.String() + "元）"
 	}
 	t.add(Step{Kind: StepAccount, Stage: st.ID, Title: st.Title, What: what, Base: r.StagePays[r.NumStages-1].Base, Rate: money.One, Amount: own + family, Sources: st.sources}, r)

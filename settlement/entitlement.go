@@ -53,7 +53,7 @@ func (s *Service) Entitlements(ctx context.Context, tx *db.Tx, q EntitlementRequ
 	if err != nil {
 		return out, err
 	}
-	if err := s.snapshot(st, ask, read); err != nil {
+	if err := s.snapshot(tx, st, ask, read); err != nil {
 		return out, err
 	}
 	read.fillSums(tx, read.pkg, &st.Case)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/calc"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
@@ -76,7 +77,10 @@ func (s *Service) Get(ctx context.Context, tx *db.Tx, id string) (st *Settlement
 	if err := s.details(&rows[0]); err != nil {
 		return nil, false, fmt.Errorf("settlement %s: %w", id, err)
 	}
-	return st, true, nil
+	if st.Result.FamilyAccount != 0 {
+		st.Family, err = account.Shares(ctx, tx, id)
+	}
+	return st, true, err
 }
 
 // row is a settlement as it is stored.

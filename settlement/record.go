@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/calc"
 	"github.com/anji-platform/anji/civil"
@@ -29,12 +30,9 @@ func identities(c *policy.Case, r *policy.Result, total money.Fen) error {
 			return fmt.Errorf("identity of line %d does not hold", i)
 		}
 	}
-	if r.FamilyAccount != 0 {
-		return fmt.Errorf("a family account pays %s, but there is none in the ledger", r.FamilyAccount)
-	}
 	if r.Total != total || r.Total != lines || r.Total != r.FullOwnPay+r.OverCeiling+r.FirstOwnPay+r.InScope ||
 		r.Total != r.FundTotal+r.Person+r.Hospital || r.FundTotal != funds || r.Person != r.Account+r.Cash ||
-		r.Cash < 0 || r.Account < 0 || r.FundTotal < 0 {
+		r.Cash < 0 || r.FamilyAccount < 0 || r.Account < r.FamilyAccount || r.FundTotal < 0 {
 		return fmt.Errorf("the identities between the amounts do not hold: %s", calc.AppendResult(nil, r, nil))
 	}
 	return nil
@@ -114,6 +112,9 @@ func stayBorne(r *policy.Result) (borne money.Fen) {
 func (s *Service) post(ctx context.Context, tx *db.Tx, st *Settlement, others []part, action, actor string) error {
 	r := &st.Result
 	if err := moveSums(ctx, tx, st, others); err != nil {
+		return err
+	}
+	if err := account.Use(ctx, tx, st.ID, st.Person.ID, dayOf(st.At), st.Family); err != nil {
 		return err
 	}
 	if err := fund.Post(ctx, tx, fund.Entry{At: st.At, Kind: entryKind(st), Ref: st.ID, Postings: postings(st)}); err != nil {
@@ -209,7 +210,10 @@ func postings(st *Settlement) []fund.Posting {
 			out = append(out, fund.Posting{Account: fund.FundAccount(st.Case.Region, sp.Fund.ID), Amount: -sp.Paid})
 		}
 	}
+	for _, x := range st.Family {
+		out = append(out, fund.Posting{Account: fund.PersonAccount(x.Owner), Amount: -x.Amount})
+	}
 	return append(out,
-		fund.Posting{Account: fund.PersonAccount(st.Person.ID), Amount: -r.Account},
+		fund.Posting{Account: fund.PersonAccount(st.Person.ID), Amount: -(r.Account - r.FamilyAccount)},
 		fund.Posting{Account: fund.Payable(st.Provider.Code), Amount: r.FundTotal + r.Account})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/calc"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
@@ -150,7 +151,15 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 	if c.Account, err = fund.Balance(ctx, tx, fund.PersonAccount(old.Person.ID)); err != nil {
 		return nil, err
 	}
-	st.Balance = c.Account - r.Account
+	st.Balance = c.Account - (r.Account - r.FamilyAccount)
+	if r.FamilyAccount != 0 {
+		if st.Family, err = account.Shares(ctx, tx, old.ID); err != nil {
+			return nil, err
+		}
+	}
+	for i := range st.Family {
+		st.Family[i].Amount = -st.Family[i].Amount
+	}
 	serials, err := serialsOf(ctx, tx, old.ID)
 	if err != nil {
 		return nil, err
@@ -281,6 +290,14 @@ func (s *Service) remake(ctx context.Context, tx *db.Tx, r *row, st *Settlement,
 		return err
 	}
 	c.Account = min(c.Account, max(0, held))
+	var family []account.Available
+	if c.FamilyAccount > 0 {
+		err := errors.Join(s.holdFamily(ctx, tx, r.Person.ID), account.LaterAvailable(ctx, tx, &family, r.Person.ID, dayOf(st.At)), tx.Flush(ctx))
+		if err != nil {
+			return err
+		}
+		c.FamilyAccount = min(c.FamilyAccount, covered(family))
+	}
 	c.Lines = r.Case.Lines
 	var t policy.Trace
 	if err := s.store.Settle(c, &st.Result, &t); err != nil {
@@ -289,7 +306,10 @@ func (s *Service) remake(ctx context.Context, tx *db.Tx, r *row, st *Settlement,
 	if err := identities(c, &st.Result, r.total); err != nil {
 		return err
 	}
-	st.Steps, st.Balance = t.Steps, max(0, held-st.Result.Account)
+	if st.Family, err = account.Divide(family, st.Result.FamilyAccount); err != nil {
+		return err
+	}
+	st.Steps, st.Balance = t.Steps, max(0, held-(st.Result.Account-st.Result.FamilyAccount))
 	st.ID = "S" + newID(st.At)
 	st.Note = "更早的结算撤销后，重新计算结算 " + r.ID
 	if r.Note != "" {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/calc"
 	"github.com/anji-platform/anji/civil"
@@ -55,7 +57,8 @@ type Settlement struct {
 	Case     policy.Case
 	Result   policy.Result
 	Steps    []policy.Step
-	Balance  money.Fen // of the personal account afterwards
+	Balance  money.Fen       // of the personal account afterwards
+	Family   []account.Share // what family members' accounts pay of it (家庭共济)
 	Invoice  string
 	Note     string // in Chinese: how the visit was treated otherwise than asked
 
@@ -100,6 +103,11 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 		}
 		q.Person = seen.Person
 	}
+	if q.UseAccount == FamilyAccount && q.record {
+		if err := s.holdFamily(ctx, tx, q.Person); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := s.Expect(ctx, tx, q.Visit, q.Person, q.record); err != nil {
 		return nil, nil, err
 	}
@@ -136,7 +144,7 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 	case total != q.Total:
 		return nil, nil, &Error{"total", q.Total.String(), "与已上传未结算明细的合计 " + total.String() + " 不符"}
 	}
-	if err := s.snapshot(st, q, read); err != nil {
+	if err := s.snapshot(tx, st, q, read); err != nil {
 		return nil, nil, err
 	}
 	pkg := read.pkg
@@ -158,6 +166,9 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 			break
 		}
 		pkg = st.Result.Package
+	}
+	if st.Family, err = account.Divide(read.family, st.Result.FamilyAccount); err != nil {
+		return nil, nil, err
 	}
 	st.Balance = max(0, c.Account-(st.Result.Account-st.Result.FamilyAccount))
 	st.parts = read.parts
@@ -204,7 +215,8 @@ type snapshot struct {
 	filing   policy.Filing
 	diseases []enrolment.SpecialDisease
 	account  money.Fen
-	parts    []part // what stands of the visit
+	family   []account.Available // accounts of family members that may pay
+	parts    []part              // what stands of the visit
 
 	// The sums of the benefit years (see years), as they are held in the
 	// transaction.
@@ -240,6 +252,9 @@ func (s *Service) expect(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	if v.Scheme == policy.Employee {
 		err = errors.Join(err, fund.LaterPersonal(ctx, tx, &r.account, v.Person))
 	}
+	if q.UseAccount == FamilyAccount {
+		err = errors.Join(err, account.LaterAvailable(ctx, tx, &r.family, v.Person, dayOf(st.At)))
+	}
 	if q.record {
 		err = errors.Join(err, fund.Expect(ctx, tx), audit.Expect(ctx, tx, audit.OfPerson(v.Person)))
 	}
@@ -250,7 +265,7 @@ func (s *Service) expect(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 func recognisedLater(k policy.VisitKind) bool { return k == policy.Chronic || k == policy.Special }
 
 // snapshot fills the case from what was read.
-func (s *Service) snapshot(st *Settlement, q SettleRequest, r *snapshot) error {
+func (s *Service) snapshot(tx *db.Tx, st *Settlement, q SettleRequest, r *snapshot) error {
 	c, v := &st.Case, st.Visit
 	if stay(v.Kind) {
 		for i := range c.Lines {
@@ -285,7 +300,35 @@ func (s *Service) snapshot(st *Settlement, q SettleRequest, r *snapshot) error {
 		recognised(st, r.diseases)
 	}
 	c.KeepAccount = q.UseAccount == NoAccount
-	c.Account = r.account
+	if q.record { // one that was granted since is not held
+		r.family = slices.DeleteFunc(r.family, func(a account.Available) bool { return tx.Kept(lockKey(a.Owner)) == nil })
+	}
+	c.Account, c.FamilyAccount = r.account, covered(r.family)
+	return nil
+}
+
+// covered is what family members' accounts can pay together.
+func covered(all []account.Available) (sum money.Fen) {
+	for _, a := range all {
+		sum += a.Amount
+	}
+	return sum
+}
+
+// holdFamily holds the person and all whose accounts they may use, always in
+// the same order, so that no two such transactions wait for each other.
+func (s *Service) holdFamily(ctx context.Context, tx *db.Tx, person string) error {
+	owners, err := account.Owners(ctx, tx, person, dayOf(s.now()))
+	if err != nil {
+		return err
+	}
+	owners = append(owners, person)
+	slices.Sort(owners)
+	for _, id := range owners {
+		if err := s.Expect(ctx, tx, "", id, true); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

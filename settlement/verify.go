@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/calc"
 	"github.com/anji-platform/anji/civil"
@@ -57,8 +58,15 @@ func (s *Service) Verify(ctx context.Context, tx *db.Tx) error {
 			break
 		}
 	}
-	if err := unreferenced(ctx, tx); err != nil {
+	if err := errors.Join(unreferenced(ctx, tx), account.Verify(ctx, tx)); err != nil {
 		return err
+	}
+	var aided int
+	if err := tx.QueryRow(ctx, `SELECT COUNT(DISTINCT settlement) FROM family_aid_use`).Scan(&aided); err != nil {
+		return err
+	}
+	if aided != v.aided {
+		return fmt.Errorf("family members' accounts are said to pay of %d settlements, decided was of %d", aided, v.aided)
 	}
 	return v.moved.verify(ctx, tx)
 }
@@ -69,6 +77,7 @@ type verifier struct {
 	s       *Service
 	dec     *calc.Decoder
 	moved   sumsMoved
+	aided   int      // settlements that family members' accounts paid of
 	history *history // of the person, what stands
 }
 
@@ -118,6 +127,9 @@ func (v *verifier) verify(ctx context.Context, tx *db.Tx, r *row) error {
 	r.Result = again
 	if err := posted(ctx, tx, &r.Settlement); err != nil {
 		return err
+	}
+	if r.Result.FamilyAccount != 0 {
+		v.aided++
 	}
 	v.moved.add(r.Person.ID, &r.Case, &again)
 	if r.ReversedBy != "" {
@@ -180,6 +192,9 @@ func (v *verifier) reversal(ctx context.Context, tx *db.Tx, r *row) error {
 	r.Result = want
 	if err := posted(ctx, tx, &r.Settlement); err != nil {
 		return err
+	}
+	if r.Result.FamilyAccount != 0 {
+		v.aided++
 	}
 	v.moved.add(r.Person.ID, &r.Case, &r.Result)
 	return nil
@@ -261,11 +276,24 @@ func parts(ctx context.Context, tx *db.Tx, r *row, want *policy.Result) error {
 
 // posted checks that the ledger holds exactly the settlement's postings.
 func posted(ctx context.Context, tx *db.Tx, st *Settlement) error {
+	var err error
+	if st.Result.FamilyAccount != 0 {
+		if st.Family, err = account.Shares(ctx, tx, st.ID); err != nil {
+			return err
+		}
+	}
+	var family money.Fen
+	for _, x := range st.Family {
+		family += x.Amount
+	}
+	if family != st.Result.FamilyAccount {
+		return fmt.Errorf("family members' accounts pay %s, decided was %s", family, st.Result.FamilyAccount)
+	}
 	want := map[string]money.Fen{}
 	for _, p := range postings(st) {
 		want[p.Account] += p.Amount
 	}
-	err := tx.Each(ctx, func(rows *db.Rows) error {
+	err = tx.Each(ctx, func(rows *db.Rows) error {
 		var account string
 		var amount int64
 		if err := rows.Scan(&account, &amount); err != nil {
