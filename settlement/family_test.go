@@ -75,7 +75,9 @@ func TestFamilyAid(t *testing.T) {
 	if w.owned(zhangAn) != 113_456 || w.owned(liJi) != 80_000-(r.FamilyAccount-10_000) || w.owned(wangPing) != 0 {
 		t.Errorf("balances %s and %s", w.owned(zhangAn), w.owned(liJi))
 	}
-	if !slices.ContainsFunc(first.Steps, func(x policy.Step) bool { return strings.Contains(x.What, "家庭共济账户可用900.00元，可付135.00元，支付135.00元") }) {
+	if !slices.ContainsFunc(first.Steps, func(x policy.Step) bool {
+		return strings.Contains(x.What, "家庭共济账户可用900.00元，可付135.00元，支付135.00元")
+	}) {
 		t.Errorf("explained as %+v", first.Steps)
 	}
 	w.verify()
