@@ -76,16 +76,17 @@ const (
 	Student  Kind = "student"  // 学生儿童
 	Newborn  Kind = "newborn"  // 新生儿
 	Flexible Kind = "flexible" // 灵活就业人员
+	Employed Kind = "employed" // 单位职工, whom their employer declares
 )
 
-var kindTitles = map[Kind]string{Resident: "普通居民", Student: "学生儿童", Newborn: "新生儿", Flexible: "灵活就业人员"}
+var kindTitles = map[Kind]string{Resident: "普通居民", Student: "学生儿童", Newborn: "新生儿", Flexible: "灵活就业人员", Employed: "单位职工"}
 
 // Title is the kind in Chinese.
 func (k Kind) Title() string { return kindTitles[k] }
 
 // Scheme is the insurance (险种) of the kind.
 func (k Kind) Scheme() policy.Scheme {
-	if k == Flexible {
+	if k == Flexible || k == Employed {
 		return policy.Employee
 	}
 	return policy.Resident
@@ -125,7 +126,7 @@ func (s *Service) Register(ctx context.Context, tx *db.Tx, q Registration) error
 	}
 	scheme := q.Kind.Scheme()
 	switch {
-	case q.Kind.Title() == "":
+	case q.Kind.Title() == "" || q.Kind == Employed:
 		return &Error{"kind", string(q.Kind), "应为 resident（普通居民）、student（学生儿童）、newborn（新生儿）或 flexible（灵活就业人员）"}
 	case q.To != 0 && q.To < q.From:
 		return &Error{"to", q.To.String(), "早于登记日 " + q.From.String()}
@@ -308,13 +309,7 @@ func (s *Service) quote(ctx context.Context, tx *db.Tx, who enrolment.Person, al
 		if a.Amount == 0 {
 			continue
 		}
-		p := Part{ID: a.ID, Title: a.Title, Payer: a.Payer, Amount: a.Amount, Formula: a.Formula}
-		if a.Fund != nil {
-			p.Fund = a.Fund.ID
-		}
-		if len(a.Sources) > 0 {
-			p.Source = a.Sources[0].Document.Cite + " " + a.Sources[0].Article
-		}
+		p := partOf(a)
 		if a.Payer == "person" {
 			b.Due += a.Amount
 		}

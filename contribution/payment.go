@@ -56,17 +56,8 @@ type Payment struct {
 // paid before (重复缴费), cancelled, or asks for another amount. A repeated
 // notice gets the first answer; one that says otherwise is an *Error.
 func (s *Service) Pay(ctx context.Context, tx *db.Tx, n Notice) (*Payment, error) {
-	switch {
-	case n.Channel == "":
-		return nil, &Error{"channel", "", "须写明缴费渠道"}
-	case n.Reference == "":
-		return nil, &Error{"reference", "", "须写明渠道流水号"}
-	case n.Amount <= 0:
-		return nil, &Error{"amount", n.Amount.String(), "到账金额须大于零"}
-	case n.At.IsZero():
-		return nil, &Error{"at", "", "须写明到账时间"}
-	case n.At.After(s.now()):
-		return nil, &Error{"at", n.At.In(zone).Format(time.DateTime), "晚于现在"}
+	if err := s.goodNotice(n); err != nil {
+		return nil, err
 	}
 	b, err := s.holdBill(ctx, tx, n.Bill)
 	if err != nil {
@@ -120,6 +111,22 @@ func (s *Service) Pay(ctx context.Context, tx *db.Tx, n Notice) (*Payment, error
 		err = s.record(ctx, tx, b, "contribution.held", n.Actor, map[string]string{"amount": n.Amount.String(), "channel": n.Channel})
 	}
 	return p, err
+}
+
+func (s *Service) goodNotice(n Notice) error {
+	switch {
+	case n.Channel == "":
+		return &Error{"channel", "", "须写明缴费渠道"}
+	case n.Reference == "":
+		return &Error{"reference", "", "须写明渠道流水号"}
+	case n.Amount <= 0:
+		return &Error{"amount", n.Amount.String(), "到账金额须大于零"}
+	case n.At.IsZero():
+		return &Error{"at", "", "须写明到账时间"}
+	case n.At.After(s.now()):
+		return &Error{"at", n.At.In(zone).Format(time.DateTime), "晚于现在"}
+	}
+	return nil
 }
 
 // paymentRef is what a ledger entry says that is about a payment.

@@ -34,6 +34,9 @@ func (s *Service) Verify(ctx context.Context, tx *db.Tx) error {
 			}
 		}
 	}
+	if err := s.verifyDeclarations(ctx, tx, held); err != nil {
+		return err
+	}
 	balances, err := fund.Balances(ctx, tx, fund.Held(""), 0)
 	if err != nil {
 		return err

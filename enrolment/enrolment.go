@@ -157,11 +157,14 @@ func (r *Register) AddAll(ctx context.Context, tx *db.Tx, all []Entry) error {
 // crowd is how many people one question asks for.
 const crowd = 250
 
-// Known finds those of the digests that are registered: their person number
-// and name.
+// Digest is by what Known finds a citizen ID.
+func (r *Register) Digest(citizenID string) string { return string(r.sealer.Index(sealID, citizenID)) }
+
+// Known finds those of the digests that are registered: their person number,
+// name and region.
 func (r *Register) Known(ctx context.Context, tx *db.Tx, digests []string) (map[string]Person, error) {
 	out := map[string]Person{}
-	query := `SELECT id_digest, id, name FROM person WHERE id_digest IN (?` + strings.Repeat(`, ?`, crowd-1) + `)`
+	query := `SELECT id_digest, id, name, region FROM person WHERE id_digest IN (?` + strings.Repeat(`, ?`, crowd-1) + `)`
 	for part := range slices.Chunk(digests, crowd) {
 		keys := make([]any, crowd)
 		for i := range keys {
@@ -170,7 +173,7 @@ func (r *Register) Known(ctx context.Context, tx *db.Tx, digests []string) (map[
 		err := tx.Later(ctx, func(rows *db.Rows) error {
 			var digest []byte
 			var p Person
-			err := rows.Scan(&digest, &p.ID, &p.Name)
+			err := rows.Scan(&digest, &p.ID, &p.Name, &p.Region)
 			out[string(digest)] = p
 			return err
 		}, query, keys...)

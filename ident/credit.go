@@ -47,7 +47,7 @@ func ParseCreditCode(s string) (CreditCode, error) {
 		return "", &Error{creditCode, Category, s[1:2], "登记管理部门 " + s[:1] + " 的机构类别只有 " + strings.Join(strings.Split(cats, ""), "、")}
 	}
 	region := s[2:8]
-	if digits("", region, 6) != nil || !provincePrefix(region) && region != "100000" {
+	if digits("", region, 6) != nil || !provincePrefix(region[:2]) && region != "100000" {
 		return "", &Error{creditCode, RegionPart, region, "应为六位区划代码（国家级为 100000）"}
 	}
 	if want := organisationCheck(s[8:16]); s[16] != want {

@@ -96,6 +96,7 @@ func TestCitizenIDFindsSlips(t *testing.T) {
 func TestCreditCode(t *testing.T) {
 	tests := []struct{ in, part string }{
 		{"91350100M000100Y43", ""}, // the example of GB 32100
+		{"91990100MA0000015X", ""}, // of an example region
 		{"91350100M000100Y44", "校验码"},
 		{"91350100M000100X43", "组织机构代码"},
 		{"B1350100M000100Y43", "登记管理部门"},

@@ -171,7 +171,12 @@ func (p *Package) calendarAspects() []aspect {
 		}
 		aid = "个人账户可授权" + strings.Join(titles, "、") + "使用"
 	}
+	declared := "没有规定单位申报缴费"
+	if p.dueDay > 0 {
+		declared = "单位按月申报，当月 " + strconv.Itoa(p.dueDay) + " 日前缴纳"
+	}
 	return []aspect{
+		{name: "单位缴费", text: declared, sources: p.dueSources},
 		{name: "家庭共济", text: aid, sources: p.relativesSources},
 		{name: "适用日期", text: by, sources: p.rulesBySources},
 		{name: "待遇年度", text: year, sources: p.yearSources},
@@ -293,7 +298,7 @@ func allowed(keys []matchKey) map[*symbol]uint64 {
 	return out
 }
 
-var kindTitles = [...]string{Contribution: "缴费", Allotment: "个人账户划入", ProviderPayment: "对机构付费"}
+var kindTitles = [...]string{Contribution: "缴费", Allotment: "个人账户划入", ProviderPayment: "对机构付费", LateFee: "滞纳金"}
 var periodTitles = map[string]string{"month": "每月", "year": "每年", "case": "每例"}
 
 func (a *Assessment) entity() entity {

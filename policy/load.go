@@ -301,6 +301,10 @@ func (b *builder) calendar(n *yaml.Node) {
 		p.crossing = map[string]yearCrossing{"by_end": crossByEnd, "split": crossSplit, "split_continue": crossSplitContinue}[str(c, "rule")]
 		p.crossingSources = b.sourcesOf(c)
 	}
+	if d := get(n, "declarations"); d != nil {
+		p.dueDay, _ = strconv.Atoi(str(d, "due"))
+		p.dueSources = b.sourcesOf(d)
+	}
 	if a := get(n, "family_aid"); a != nil {
 		for _, v := range list(get(a, "relations")) {
 			if r, ok := ParseRelative(v.Value); ok && !slices.Contains(p.relatives, r) {

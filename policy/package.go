@@ -30,6 +30,8 @@ type Package struct {
 	crossing          yearCrossing
 	crossingSources   []*Source
 	replaysLater      bool
+	dueDay            int // of the month, of what employers declare; 0: they do not
+	dueSources        []*Source
 	relatives         []Relative // who may be let use a personal account
 	relativesSources  []*Source
 	reversalSources   []*Source
@@ -303,6 +305,10 @@ func (p *Package) StayCounts() bool { return p.crossing == crossSplitContinue }
 // reversal of an earlier one (结算撤销) changes them: they are settled again, or,
 // if false, the reversal is refused.
 func (p *Package) ReplaysLater() bool { return p.replaysLater }
+
+// DueDay is the day of a month on which employers' contributions for it are due
+// (缴费截止日); 0 if employers do not declare here.
+func (p *Package) DueDay() int { return p.dueDay }
 
 // LetsUse reports whether the owner of a personal account may let a relative
 // use it (家庭共济), and where the rule stands.

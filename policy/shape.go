@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -170,6 +171,10 @@ var (
 			req("later", enumOf("refuse", "replay"), "撤销会改变其后已办的结算时：不予撤销（refuse），或撤销并将其后的结算重新计算、补记差额（replay）"),
 			req("source", sources, "依据"),
 		), "结算撤销；不写则不予撤销会改变其后结算的"),
+		opt("declarations", obj(
+			req("due", enumOf(daysOfMonth()...), "当月几日前缴纳，1 至 28"),
+			req("source", sources, "依据"),
+		), "单位按月申报缴费；不写则不受理单位申报"),
 		opt("family_aid", obj(
 			req("relations", listOf(enumOf(RelativeNames()...)), "可以授权使用的人与账户所有人的关系：配偶、父母、子女、兄弟姐妹、祖父母（外祖父母）、孙子女（外孙子女）"),
 			req("source", sources, "依据"),
@@ -234,7 +239,7 @@ var (
 		)), "待遇方案"),
 		opt("assessments", mapOf(obj(
 			req("title", text, "名称"),
-			req("kind", enumOf(assessmentNames...), "缴费、个人账户划入或对机构付费"),
+			req("kind", enumOf(assessmentNames...), "缴费、个人账户划入、对机构付费或滞纳金"),
 			opt("payer", enumOf(payerNames...), "由谁出"),
 			opt("fund", name, "入（出）哪个基金"),
 			opt("match", match, "适用于"),
@@ -247,6 +252,13 @@ var (
 		opt("benefit_starts", mapOf(startShape), "缴费期与待遇起算，自上而下，先合者用"),
 	)
 )
+
+func daysOfMonth() (out []string) {
+	for d := 1; d <= 28; d++ {
+		out = append(out, strconv.Itoa(d))
+	}
+	return out
+}
 
 func (s *shape) field(name string) *field {
 	for i := range s.fields {
