@@ -14,11 +14,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/money"
@@ -330,74 +330,44 @@ func inputError(err error) error {
 	return err
 }
 
+// payer is who pays b, with their classes on a day.
+func (s *Service) payer(ctx context.Context, tx *db.Tx, who enrolment.Person, all []enrolment.Insurance, b *Bill, day civil.Date) (*coverage.Payer, error) {
+	classes, err := enrolment.Classes(ctx, tx, who.ID, day)
+	return &coverage.Payer{Person: who, Insurance: all, Classes: classes, Scheme: b.Scheme,
+		Student: b.Kind == Student, Newborn: b.Kind == Newborn, Flexible: b.Kind == Flexible, Mended: b.Mended}, err
+}
+
 // caseOf is the case of a person for whom b is due, on a day.
 func (s *Service) caseOf(ctx context.Context, tx *db.Tx, who enrolment.Person, all []enrolment.Insurance, b *Bill, day civil.Date) (*policy.Case, *policy.Package, error) {
-	c := &policy.Case{Region: who.Region, Date: day, Scheme: b.Scheme, Birth: who.Birth, Female: who.Female}
-	pkg, err := s.store.At(c.Region, day)
-	if err != nil {
-		return nil, nil, inputError(err)
-	}
-	classes, err := enrolment.Classes(ctx, tx, who.ID, day)
+	p, err := s.payer(ctx, tx, who, all, b, day)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, k := range classes {
-		set, _ := s.store.Class(k.Name)
-		c.Classes |= set
-	}
-	truth := map[bool]int64{true: 1}
-	// What a package does not ask for it is not told.
-	pkg.SetFact(c, "student", truth[b.Kind == Student])
-	pkg.SetFact(c, "newborn", truth[b.Kind == Newborn])
-	pkg.SetFact(c, "flexible", truth[b.Kind == Flexible])
-	pkg.SetFact(c, "first", truth[enrolment.FirstTime(all, b.Scheme, day)])
-	pkg.SetFact(c, "gap_months", int64(enrolment.GapMonths(all, b.Scheme, day)))
-	pkg.SetFact(c, "mended_years", int64(b.Mended))
-	return c, pkg, nil
+	c, pkg, err := coverage.Case(s.store, p, day)
+	return c, pkg, inputError(err)
 }
 
 // broken is how many years before the one that begins on year went unpaid.
 func (s *Service) broken(region string, all []enrolment.Insurance, year civil.Date) int {
-	pkg, err := s.store.At(region, year)
-	if err != nil {
-		return 0
-	}
-	first, _ := pkg.BenefitYear(year)
-	return enrolment.BrokenYears(all, first, s.store.StartsSince(region), pkg.BenefitYear)
+	return coverage.Broken(s.store, region, all, year)
 }
 
-// starts says when benefits begin if b is paid on a day: for the benefit year
-// that begins on year or, if that is 0, for the one that the day is for.
+// starts says when benefits begin if b is paid on a day: see coverage.Starts.
 func (s *Service) starts(ctx context.Context, tx *db.Tx, who enrolment.Person, all []enrolment.Insurance, b *Bill, day, year civil.Date) (policy.Start, error) {
-	c, pkg, err := s.caseOf(ctx, tx, who, all, b, day)
+	p, err := s.payer(ctx, tx, who, all, b, day)
 	if err != nil {
 		return policy.Start{}, err
 	}
-	// The years without insurance before the year that is paid for decide
-	// which rule applies, and the rule which year is paid for.
-	this, until := pkg.BenefitYear(day)
-	next, _ := pkg.BenefitYear(until.AddDays(1))
-	var best policy.Start
-	for _, y := range []civil.Date{this, next} {
-		if year != 0 && year != y {
-			continue
-		}
-		pkg.SetFact(c, "broken_years", int64(s.broken(who.Region, all, y)))
-		st, ok, err := s.store.BenefitsStart(c, y)
-		if err != nil {
-			return st, inputError(err)
-		}
-		if rules := pkg.StartRules(); ok && (best.StartRule == nil || slices.Index(rules, st.StartRule) < slices.Index(rules, best.StartRule)) {
-			best = st
-		}
-	}
+	best, ok, err := coverage.Starts(s.store, p, day, year)
 	switch {
-	case best.StartRule != nil && best.Unknown != "":
+	case err != nil:
+		return best, inputError(err)
+	case ok && best.Unknown != "":
 		return best, &Error{"scheme", b.Scheme.Title(), best.Title + "：" + best.Unknown}
-	case best.StartRule != nil:
+	case ok:
 		return best, nil
 	}
-	return policy.Start{}, &Error{"scheme", b.Scheme.Title(), pkg.Name + "的政策包没有" + day.String() + "的缴费期与待遇起算规定"}
+	return policy.Start{}, &Error{"scheme", b.Scheme.Title(), "统筹区 " + who.Region + " 的政策包没有" + day.String() + "的缴费期与待遇起算规定"}
 }
 
 // Make makes the bill of a period (核定应缴), or returns the one that is open if

@@ -56,7 +56,13 @@ func (s *Server) entitlements(ctx context.Context, tx *db.Tx, r *request, a *ans
 		}
 		row.set("begndate", e.From.String())
 		row.set("enddate", dateText(e.To))
-		row.set("trt_chk_rslt", clip(f.Reason, 499))
+		reason := f.Reason
+		if !f.Due {
+			for _, x := range e.Do {
+				reason += "；" + x.What
+			}
+		}
+		row.set("trt_chk_rslt", clip(reason, 499))
 	}
 	return nil
 }

@@ -47,6 +47,10 @@ type Store interface {
 type Credentials struct {
 	ID    string // 人员编号
 	Token string // 医保电子凭证令牌
+	// Coverage says whether the person may be paid today, and if not, why, and
+	// what they can do; Paid is its answer.
+	Coverage string
+	Paid     bool
 }
 
 // Config is what a Sandbox is made of. Spec and Store are needed.

@@ -14,11 +14,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/his"
+	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/sandbox"
 )
 
@@ -218,6 +221,16 @@ func remove(file string) (err error) {
 	return err
 }
 
+// china is the one time of the country (北京时间).
+var china = time.FixedZone("CST", 8*60*60)
+
+func (s *Sandbox) now() time.Time {
+	if s.c.Now == nil {
+		return time.Now()
+	}
+	return s.c.Now()
+}
+
 // phone is the device of the fixed people's e-credentials.
 const phone = "sandbox"
 
@@ -268,7 +281,20 @@ func (b backing) Credentials(ctx context.Context, citizenID string) (c sandbox.C
 			return err
 		}
 		card, err := credential.Get(ctx, tx, p.ID)
+		if err != nil {
+			return err
+		}
 		c, ok = sandbox.Credentials{ID: p.ID, Token: g.token(card)}, true
+		today := civil.Of(b.s.now().In(china))
+		answer, err := coverage.On(ctx, tx, b.s.c.Policies, p, today, today)
+		var missing *policy.InputError
+		switch {
+		case errors.As(err, &missing): // such as a day without a package
+			c.Coverage = missing.Error()
+			return nil
+		case err == nil:
+			c.Coverage, c.Paid = answer.String(), answer.Paid
+		}
 		return err
 	})
 	return c, ok, err

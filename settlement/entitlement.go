@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/policy"
 )
@@ -28,6 +29,8 @@ type Entitlements struct {
 	// being the first day of benefits if there is a wait; To 0 is open. Of
 	// one who is not in the scheme both are the day asked for.
 	From, To civil.Date
+	// Do is what the person can do, if it is the insurance that is in the way.
+	Do []coverage.Advice
 }
 
 // Entitlements says of every fund of the person's region whether it would pay
@@ -70,6 +73,13 @@ func (s *Service) Entitlements(ctx context.Context, tx *db.Tx, q EntitlementRequ
 		if f := &out.Funds[i]; f.Due && reason != "" || other != nil {
 			*f = policy.Entitlement{Fund: f.Fund, Reason: reason}
 		}
+	}
+	if st.Case.Insured != policy.Normal {
+		answer, err := coverage.On(ctx, tx, s.store, st.Person, day, dayOf(s.now()))
+		if err != nil {
+			return out, inputError(err)
+		}
+		out.Do = answer.Do
 	}
 	for _, i := range read.spells {
 		if i.Scheme == q.Scheme {
