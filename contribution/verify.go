@@ -117,7 +117,9 @@ func (s *Service) verify(ctx context.Context, tx *db.Tx, b *Bill, held map[strin
 	if err != nil {
 		return err
 	}
-	if _, ok := enrolment.Overlapping(all, b.Scheme, b.From, b.To); !ok {
+	if !slices.ContainsFunc(all, func(i enrolment.Insurance) bool { // as it was paid, or as it ended since
+		return i.Scheme == b.Scheme && i.From <= b.To && (i.To == 0 || i.To >= b.From)
+	}) {
 		return fmt.Errorf("it is paid, and the person was not insured from %s to %s", b.From, b.To)
 	}
 	return nil

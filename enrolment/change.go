@@ -5,6 +5,7 @@ import (
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/policy"
 )
 
 // Change makes a person's status in the scheme of i what i says, from its first
@@ -42,4 +43,13 @@ func End(ctx context.Context, tx *db.Tx, person string, day civil.Date, to Insur
 		}
 	}
 	return nil
+}
+
+// Cut ends a spell before a day, for a reason; one that begins on it or later
+// stays on record as terminated.
+func Cut(ctx context.Context, tx *db.Tx, person string, i Insurance, day civil.Date, reason string) error {
+	if i.From >= day {
+		return tx.Exec(ctx, `UPDATE insurance SET status = ?, reason = ? WHERE person = ? AND scheme = ? AND from_day = ?`, policy.Terminated, reason, person, i.Scheme, int(i.From))
+	}
+	return ExtendInsurance(ctx, tx, person, i.Scheme, i.From, day.AddDays(-1))
 }
