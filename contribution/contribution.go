@@ -77,16 +77,17 @@ const (
 	Newborn  Kind = "newborn"  // 新生儿
 	Flexible Kind = "flexible" // 灵活就业人员
 	Employed Kind = "employed" // 单位职工, whom their employer declares
+	Retiring Kind = "retiring" // 退休补缴, of who retires before having paid long enough
 )
 
-var kindTitles = map[Kind]string{Resident: "普通居民", Student: "学生儿童", Newborn: "新生儿", Flexible: "灵活就业人员", Employed: "单位职工"}
+var kindTitles = map[Kind]string{Resident: "普通居民", Student: "学生儿童", Newborn: "新生儿", Flexible: "灵活就业人员", Employed: "单位职工", Retiring: "退休补缴"}
 
 // Title is the kind in Chinese.
 func (k Kind) Title() string { return kindTitles[k] }
 
 // Scheme is the insurance (险种) of the kind.
 func (k Kind) Scheme() policy.Scheme {
-	if k == Flexible || k == Employed {
+	if k == Flexible || k == Employed || k == Retiring {
 		return policy.Employee
 	}
 	return policy.Resident
@@ -126,7 +127,7 @@ func (s *Service) Register(ctx context.Context, tx *db.Tx, q Registration) error
 	}
 	scheme := q.Kind.Scheme()
 	switch {
-	case q.Kind.Title() == "" || q.Kind == Employed:
+	case q.Kind.Title() == "" || q.Kind == Employed || q.Kind == Retiring:
 		return &Error{"kind", string(q.Kind), "应为 resident（普通居民）、student（学生儿童）、newborn（新生儿）或 flexible（灵活就业人员）"}
 	case q.To != 0 && q.To < q.From:
 		return &Error{"to", q.To.String(), "早于登记日 " + q.From.String()}
@@ -407,20 +408,7 @@ func (s *Service) Make(ctx context.Context, tx *db.Tx, q Request) (*Bill, error)
 			return nil, err
 		}
 	}
-	b.ID = newID()
-	parts, err := json.Marshal(b.Parts)
-	if err != nil {
-		return nil, err
-	}
-	facts, err := json.Marshal(billFacts{b.Kind, b.Mended})
-	if err != nil {
-		return nil, err
-	}
-	if err := tx.Exec(ctx, `INSERT INTO bill (id, n, person, region, scheme, from_day, to_day, facts, parts, due, package, state, made_at, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		b.ID, db.NextID(), b.Person, b.Region, b.Scheme, int(b.From), int(b.To), string(facts), string(parts), int64(b.Due), b.Package, b.State, clock(b.MadeAt), q.Actor); err != nil {
-		return nil, err
-	}
-	if err := s.record(ctx, tx, b, "contribution.bill", q.Actor, map[string]string{"due": b.Due.String()}); err != nil {
+	if err := s.keepBill(ctx, tx, b, q.Actor); err != nil {
 		return nil, err
 	}
 	if b.Due == 0 {

@@ -89,7 +89,7 @@ func (s *Service) Pay(ctx context.Context, tx *db.Tx, n Notice) (*Payment, error
 	case dayOf(n.At) > b.To && b.Scheme == policy.Resident:
 		p.Note = "所缴年度已于 " + b.To.String() + " 结束"
 	default:
-		if i, ok := enrolment.Overlapping(all, b.Scheme, b.From, b.To); ok && i.Status != policy.Arrears {
+		if i, ok := enrolment.Overlapping(all, b.Scheme, b.From, b.To); ok && i.Status != policy.Arrears && b.Kind != Retiring {
 			p.Note = "该期间已参保（自 " + i.From.String() + " 起）"
 			break
 		}
@@ -135,9 +135,12 @@ func paymentRef(channel, reference string) string { return "pay:" + channel + ":
 // apply makes a bill paid: the ledger, the person's insurance, the bill.
 func (s *Service) apply(ctx context.Context, tx *db.Tx, who enrolment.Person, all []enrolment.Insurance, b *Bill, at time.Time, actor string) error {
 	day := dayOf(at)
-	start, err := s.startOf(ctx, tx, who, all, b, day)
-	if err != nil {
-		return err
+	var start policy.Start
+	if b.Kind != Retiring {
+		var err error
+		if start, err = s.startOf(ctx, tx, who, all, b, day); err != nil {
+			return err
+		}
 	}
 	postings, err := s.postings(b)
 	if err != nil {
@@ -146,10 +149,16 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, who enrolment.Person, al
 	if err := fund.Post(ctx, tx, fund.Entry{At: s.now(), Kind: "contribution", Ref: b.ID, Postings: postings}); err != nil {
 		return err
 	}
+	b.PaidAt = at
+	if b.Kind == Retiring {
+		if err := s.retired(ctx, tx, b.Person, max(b.From, day.AddDays(-1))); err != nil {
+			return err
+		}
+		return s.move(ctx, tx, b, Paid, "退休补缴已缴清，此后不再缴费", actor)
+	}
 	if err := s.insure(ctx, tx, all, b, start, day); err != nil {
 		return err
 	}
-	b.PaidAt = at
 	return s.move(ctx, tx, b, Paid, start.What, actor)
 }
 
@@ -277,6 +286,9 @@ func (s *Service) Refund(ctx context.Context, tx *db.Tx, q RefundRequest) (*Paym
 
 // undo takes back what paying a bill did, and gives the opposite postings.
 func (s *Service) undo(ctx context.Context, tx *db.Tx, b *Bill, q RefundRequest) ([]fund.Posting, error) {
+	if b.Kind == Retiring {
+		return nil, &Error{"bill", b.ID, "退休补缴不退"}
+	}
 	all, err := enrolment.Timeline(ctx, tx, b.Person)
 	if err != nil {
 		return nil, err

@@ -175,7 +175,12 @@ func (p *Package) calendarAspects() []aspect {
 	if p.dueDay > 0 {
 		declared = "单位按月申报，当月 " + strconv.Itoa(p.dueDay) + " 日前缴纳"
 	}
+	retirement := "没有规定"
+	if p.retires {
+		retirement = "累计缴费满 " + p.retirementMonths.words() + " 个月"
+	}
 	return []aspect{
+		{name: "退休后不再缴费", text: retirement, sources: p.retirementSources},
 		{name: "单位缴费", text: declared, sources: p.dueSources},
 		{name: "家庭共济", text: aid, sources: p.relativesSources},
 		{name: "适用日期", text: by, sources: p.rulesBySources},

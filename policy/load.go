@@ -238,6 +238,9 @@ func (b *builder) build(n *yaml.Node) {
 	b.readPlans(get(n, "plans"))
 	b.phase = phaseParams
 	b.readAssessments(get(n, "assessments"))
+	if r := get(n, "retirement"); r != nil {
+		b.pkg.retires, b.pkg.retirementMonths, b.pkg.retirementSources = true, b.value(get(r, "months"), tyCount, "months"), b.sourcesOf(r)
+	}
 	b.readStarts(get(n, "benefit_starts"))
 	b.checkPackage()
 	p.accNames = p.Accumulators()

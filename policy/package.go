@@ -30,6 +30,9 @@ type Package struct {
 	crossing          yearCrossing
 	crossingSources   []*Source
 	replaysLater      bool
+	retires           bool
+	retirementMonths  val
+	retirementSources []*Source
 	dueDay            int // of the month, of what employers declare; 0: they do not
 	dueSources        []*Source
 	relatives         []Relative // who may be let use a personal account
@@ -305,6 +308,21 @@ func (p *Package) StayCounts() bool { return p.crossing == crossSplitContinue }
 // reversal of an earlier one (结算撤销) changes them: they are settled again, or,
 // if false, the reversal is refused.
 func (p *Package) ReplaysLater() bool { return p.replaysLater }
+
+// Retirement is how many months must have been paid for until a person of the
+// case, once retired, pays no more (退休缴费年限), and where that stands. ok is
+// false if the package does not say, or the figure is not known.
+func (s *Store) Retirement(c *Case) (months int, sources []*Source, ok bool, err error) {
+	p, err := s.packageOf(c)
+	if err != nil || !p.retires || p.retirementMonths.kind == valUnknown {
+		return 0, nil, false, err
+	}
+	var f frame
+	p.enterCase(&f, c)
+	p.enterFacets(&f, false)
+	months = int(max(0, p.retirementMonths.get(&f)))
+	return months, p.retirementSources, f.unknown == nil, p.missingFact(&f)
+}
 
 // DueDay is the day of a month on which employers' contributions for it are due
 // (缴费截止日); 0 if employers do not declare here.

@@ -175,6 +175,10 @@ var (
 			req("due", enumOf(daysOfMonth()...), "当月几日前缴纳，1 至 28"),
 			req("source", sources, "依据"),
 		), "单位按月申报缴费；不写则不受理单位申报"),
+		opt("retirement", obj(
+			req("months", value, "退休后不再缴费须有的累计缴费月数"),
+			req("source", sources, "依据"),
+		), "退休享受待遇的缴费年限；不写则不受理退休登记"),
 		opt("family_aid", obj(
 			req("relations", listOf(enumOf(RelativeNames()...)), "可以授权使用的人与账户所有人的关系：配偶、父母、子女、兄弟姐妹、祖父母（外祖父母）、孙子女（外孙子女）"),
 			req("source", sources, "依据"),

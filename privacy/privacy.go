@@ -54,6 +54,8 @@ var holdings = []holding{
 	{"person_class", "人员类别", []string{"person"}, "class, from_day, to_day, authority", rights},
 	{"registration", "参保登记", []string{"person"}, "scheme, from_day, to_day, kind, ground, wage", rights},
 	{"bill", "应缴核定", []string{"person"}, "id, scheme, from_day, to_day, parts, due, state, made_at, paid_at, why", rights},
+	{"prior_months", "视同和转入的缴费月数", []string{"person"}, "months, place, document, at", rights},
+	{"retirement", "退休登记", []string{"person"}, "day, paid, prior, required, bill", rights},
 	{"job", "在职记录", []string{"person"}, "employer, from_day, to_day, wage", rights},
 	{"declared", "单位申报", []string{"person"}, "declaration, month, parts", rights},
 	{"special_disease", "门诊慢特病", []string{"person"}, "code, name, special, from_day, to_day", rights},
