@@ -161,8 +161,8 @@ type patient struct {
 	number, name, region, scheme, citizenID string
 }
 
-func (h *Hospital) patient(ctx context.Context, citizenID, name string) (patient, error) {
-	out, err := h.Call(ctx, "1101", "", object{"data": object{"mdtrt_cert_type": "02", "mdtrt_cert_no": citizenID, "psn_cert_type": "01", "certno": citizenID, "psn_name": name}})
+func (h *Hospital) patient(ctx context.Context, m Means, citizenID, name string) (patient, error) {
+	out, err := h.Call(ctx, "1101", "", object{"data": object{"mdtrt_cert_type": m.Kind, "mdtrt_cert_no": m.Number, "psn_cert_type": "01", "certno": citizenID, "psn_name": name}})
 	if err != nil {
 		return patient{}, err
 	}
@@ -197,7 +197,7 @@ func diagnosis(p patient, at string) object {
 // Inpatient admits a person, charges the lines, and settles the stay:
 // 1101 → 2401 → 2301 → 2303 → 2304.
 func (h *Hospital) Inpatient(ctx context.Context, citizenID, name string, lines []Bill) (Settled, error) {
-	p, err := h.patient(ctx, citizenID, name)
+	p, err := h.patient(ctx, Means{Kind: "02", Number: citizenID}, citizenID, name)
 	if err != nil {
 		return Settled{}, err
 	}
@@ -224,35 +224,48 @@ func (h *Hospital) Inpatient(ctx context.Context, citizenID, name string, lines 
 	return h.settle(ctx, p, "住院", "2303", "2304", request)
 }
 
+// Means is how a person is recognised and pays.
+type Means struct {
+	Kind    string // 就诊凭证类型: 01 token of the e-credential, 02 citizen ID, 03 social security card
+	Number  string
+	Account string // 个人账户使用标志: 0 not, 1 own, 2 the family's too
+	Care    string // 医疗类别
+}
+
 // Outpatient registers a person, charges the lines, and settles the visit:
 // 2201 → 2203 → 2204 → 2206 → 2207, after 1101.
 func (h *Hospital) Outpatient(ctx context.Context, citizenID, name string, lines []Bill) (Settled, error) {
-	p, err := h.patient(ctx, citizenID, name)
+	return h.OutpatientBy(ctx, Means{"02", citizenID, "1", "11"}, citizenID, name, lines)
+}
+
+// OutpatientBy is Outpatient by other means.
+func (h *Hospital) OutpatientBy(ctx context.Context, m Means, citizenID, name string, lines []Bill) (Settled, error) {
+	p, err := h.patient(ctx, m, citizenID, name)
 	if err != nil {
 		return Settled{}, err
 	}
 	at := h.now().Format(time.DateTime)
-	out, err := h.Call(ctx, "2201", p.region, object{"data": object{"psn_no": p.number, "insutype": p.scheme, "begntime": at, "mdtrt_cert_type": "02", "mdtrt_cert_no": citizenID,
+	out, err := h.Call(ctx, "2201", p.region, object{"data": object{"psn_no": p.number, "insutype": p.scheme, "begntime": at, "mdtrt_cert_type": m.Kind, "mdtrt_cert_no": m.Number,
 		"ipt_otp_no": "MZ" + h.now().Format("20060102150405"), "atddr_no": "D001", "dr_name": "示例医生", "dept_code": "A03", "dept_name": "内科", "caty": "A03"}})
 	if err != nil {
 		return Settled{}, err
 	}
 	visit := text(node(out, "data"), "mdtrt_id")
 	if _, err := h.Call(ctx, "2203", p.region, object{
-		"mdtrtinfo": object{"mdtrt_id": visit, "psn_no": p.number, "med_type": "11", "begntime": at, "dise_codg": "J18.900", "dise_name": "肺炎"},
+		"mdtrtinfo": object{"mdtrt_id": visit, "psn_no": p.number, "med_type": m.Care, "begntime": at, "dise_codg": "J18.900", "dise_name": "肺炎"},
 		"diseinfo":  []any{diagnosis(p, at)},
 	}); err != nil {
 		return Settled{}, err
 	}
-	fees, total, err := h.feeLines(visit, p, "11", lines)
+	fees, total, err := h.feeLines(visit, p, m.Care, lines)
 	if err != nil {
 		return Settled{}, err
 	}
 	if _, err := h.Call(ctx, "2204", p.region, object{"feedetail": fees}); err != nil {
 		return Settled{}, err
 	}
-	request := object{"data": object{"psn_no": p.number, "mdtrt_cert_type": "02", "mdtrt_cert_no": citizenID, "med_type": "11", "medfee_sumamt": total.String(),
-		"psn_setlway": "01", "mdtrt_id": visit, "chrg_bchno": "1", "acct_used_flag": "1", "insutype": p.scheme}}
+	request := object{"data": object{"psn_no": p.number, "mdtrt_cert_type": m.Kind, "mdtrt_cert_no": m.Number, "med_type": m.Care, "medfee_sumamt": total.String(),
+		"psn_setlway": "01", "mdtrt_id": visit, "chrg_bchno": "1", "acct_used_flag": m.Account, "insutype": p.scheme}}
 	return h.settle(ctx, p, "门诊", "2206", "2207", request)
 }
 
