@@ -183,14 +183,17 @@ func Import(ctx context.Context, d *db.DB, register *enrolment.Register, file io
 	})
 }
 
-// open reads CSV in either encoding.
-func open(file io.ReadSeeker) (*csv.Reader, error) {
+// open reads Parquet, or CSV in either encoding.
+func open(file io.ReadSeeker) (records, error) {
 	head := make([]byte, 64<<10)
 	n, err := io.ReadFull(file, head)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
 		return nil, err
 	}
 	head = head[:n]
+	if bytes.HasPrefix(head, []byte(magic)) {
+		return openParquet(file)
+	}
 	for cut := 0; cut < utf8.UTFMax && len(head) > 0 && !utf8.Valid(head); cut++ {
 		head = head[:len(head)-1] // a character may be cut in two
 	}
@@ -212,7 +215,7 @@ func open(file io.ReadSeeker) (*csv.Reader, error) {
 }
 
 // header says which field of a record is which column, -1 if none is.
-func header(in *csv.Reader) (at [numColumns]int, err error) {
+func header(in records) (at [numColumns]int, err error) {
 	names, err := in.Read()
 	if err == io.EOF {
 		return at, errors.New("文件是空的；第一行应为列名")
@@ -287,7 +290,7 @@ type part struct {
 }
 
 // read reads the rows that are not done with and makes them ready, step by step.
-func (r *run) read(ctx context.Context, in *csv.Reader, steps chan<- part) error {
+func (r *run) read(ctx context.Context, in records, steps chan<- part) error {
 	done := r.Rows // before the steps of this run
 	var rows []row
 	hand := func() error {

@@ -23,7 +23,7 @@ func importCommand() *cobra.Command {
 		Use:   "import FILE",
 		Short: "Take in people with their insurance from a file (参保名册导入)",
 		Long: `Takes in people with their insurance and the balances of their accounts from a
-CSV file in UTF-8 or GB 18030: a row for each spell of insurance, or for a person
+CSV file in UTF-8 or GB 18030, or a Parquet file: a row for each spell of insurance, or for a person
 who has none. A file that was interrupted goes on where it was; taken in again,
 nothing is taken twice. Rows that are wrong are left out and written to the
 report, each with the reason, and the command exits 1.
