@@ -267,6 +267,66 @@ func TestMove(t *testing.T) {
 	w.verify()
 }
 
+// TestArrive moves a person and their money from one region to another.
+func TestArrive(t *testing.T) {
+	w := open(t)
+	zhang := w.id(zhangAn)
+	arrive := func(q account.Arrival) error {
+		return w.db.Update(w.ctx, func(tx *db.Tx) error { return w.service.Arrive(w.ctx, tx, q) })
+	}
+	q := account.Arrival{Person: zhang, From: "990100", To: "990200", Balance: 123_456, Document: "凭证1", Actor: "test"}
+	w.refused(arrive(q), "person", "还没有办理转出")
+	_, err := w.close(account.Closing{Person: zhang, Reason: account.Transfer, Day: today, To: "990200"})
+	w.must(err)
+	for _, tt := range []struct {
+		change      func(*account.Arrival)
+		field, want string
+	}{
+		{func(q *account.Arrival) { q.Balance-- }, "balance", "1234.56"},
+		{func(q *account.Arrival) { q.Balance = -1 }, "balance", "负"},
+		{func(q *account.Arrival) { q.To = "99" }, "to", "长度"},
+		{func(q *account.Arrival) { q.To = "990300" }, "to", "政策包"},
+		{func(q *account.Arrival) { q.From = "990200" }, "from", "相同"},
+		{func(q *account.Arrival) { q.Document = "" }, "document", "凭证"},
+		{func(q *account.Arrival) { q.Person = "x" }, "person", "没有"},
+	} {
+		bad := q
+		tt.change(&bad)
+		w.refused(arrive(bad), tt.field, tt.want)
+	}
+	w.must(arrive(q))
+	w.refused(arrive(q), "document", "已经办理")
+	if w.balance(fund.PersonAccount(zhang)) != 123_456 || w.balance(fund.Bank("990200")) != -123_456 {
+		t.Error("the money did not arrive")
+	}
+	w.must(w.db.View(w.ctx, func(tx *db.Tx) error {
+		p, _, err := w.register.ByID(w.ctx, tx, zhang)
+		if p.Region != "990200" {
+			t.Errorf("insured in %s", p.Region)
+		}
+		return err
+	}))
+	over := func() (paid money.Fen, err error) {
+		err = w.db.Update(w.ctx, func(tx *db.Tx) (err error) {
+			paid, err = w.service.HandOver(w.ctx, tx, "990100", "990200", "1", "test")
+			return err
+		})
+		return paid, err
+	}
+	if paid, err := over(); err != nil || paid != 123_456 || w.balance(fund.Bank("990100")) != 123_456 || w.balance(fund.Moved("990100", "990200")) != 0 {
+		t.Errorf("%s, %v", paid, err)
+	}
+	_, err = over()
+	w.refused(err, "to", "没有应划拨")
+	// From a region that is not kept here: the person is registered and arrives.
+	wangPing := w.id(wang)
+	w.must(arrive(account.Arrival{Person: wangPing, From: "110000", To: "990100", Balance: 5_000, Document: "凭证2", Actor: "test"}))
+	if b := w.balance(fund.PersonAccount(wangPing)); b != 5_000 {
+		t.Errorf("%s", b)
+	}
+	w.verify()
+}
+
 // TestCloseFails makes every write fail in turn.
 func TestCloseFails(t *testing.T) {
 	w := open(t)

@@ -294,3 +294,7 @@ func Shares(ctx context.Context, tx *db.Tx, settlement string) ([]Share, error) 
 	}, `SELECT owner, amount FROM family_aid_use WHERE settlement = ? ORDER BY owner`, settlement)
 	return out, err
 }
+
+func (s *Service) recordRegion(ctx context.Context, tx *db.Tx, region, actor string, details any) error {
+	return audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: actor, Action: "account.handover", Subject: region, Details: details})
+}

@@ -147,8 +147,8 @@ func (s *Service) Close(ctx context.Context, tx *db.Tx, q Closing) (*Closed, err
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.Exec(ctx, `INSERT INTO account_closed (person, day, at, actor, reason, paid, parts) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		q.Person, int(q.Day), s.clock(), q.Actor, string(q.Reason), int64(balance), string(parts)); err != nil {
+	if err := tx.Exec(ctx, `INSERT INTO account_closed (person, day, at, actor, reason, paid, parts, place) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		q.Person, int(q.Day), s.clock(), q.Actor, string(q.Reason), int64(balance), string(parts), q.To); err != nil {
 		return nil, err
 	}
 	return out, s.record(ctx, tx, q.Person, q.Actor, "close", map[string]string{"reason": string(q.Reason), "paid": balance.String(), "to": q.To})

@@ -87,7 +87,7 @@ func TestFindPerson(t *testing.T) {
 	seen := false
 	err = d.View(ctx, func(tx *db.Tx) error {
 		return tx.Each(ctx, func(rows *db.Rows) error {
-			columns := make([]any, 14)
+			columns := make([]any, 13)
 			to := make([]any, len(columns))
 			for i := range columns {
 				to[i] = &columns[i]

@@ -59,7 +59,7 @@ func guarded(f func() error) (err error) {
 func openParquet(file io.ReadSeeker) (records, error) {
 	at, ok := file.(io.ReaderAt)
 	if !ok {
-		return nil, errors.New("Parquet 须从文件读取")
+		return nil, errors.New("文件为 Parquet，须能随机读取")
 	}
 	size, err := file.Seek(0, io.SeekEnd)
 	if err != nil {

@@ -72,6 +72,7 @@ var holdings = []holding{
 	{"family_aid_use", "家庭共济使用", []string{"owner", "beneficiary"}, "settlement, owner, beneficiary, day, amount", books},
 	{"account_closed", "个人账户清退", []string{"person"}, "day, reason, paid, parts", books},
 	{"bank_row", "银行代扣", []string{"payer"}, "batch, bill, amount, state, why", books},
+	{"household_member", "家庭户", []string{"person"}, "household, relation, from_day, to_day", rights},
 	{"mandate", "代扣协议", []string{"payer"}, "bank, at", ""},
 	{"credential_token", "身份核验令牌", []string{"person"}, "provider, business, at", ""},
 	{"credential_device", "绑定的设备", []string{"person"}, "name, bound_at", ""},

@@ -29,8 +29,8 @@ CREATE TABLE family_aid_use (
 );
 CREATE INDEX family_aid_use_pair ON family_aid_use (owner, beneficiary, day);
 
--- Personal accounts that were closed (个人账户销户): why, and how much was paid out
--- then.
+-- Personal accounts that were closed (个人账户清退): why, how much was paid out
+-- then, and of a transfer to which region.
 CREATE TABLE account_closed (
     person TEXT NOT NULL PRIMARY KEY REFERENCES person (id),
     day    INTEGER NOT NULL,
@@ -38,5 +38,6 @@ CREATE TABLE account_closed (
     actor  TEXT NOT NULL,
     reason TEXT NOT NULL,
     paid   BIGINT NOT NULL,
-    parts  TEXT NOT NULL
+    parts  TEXT NOT NULL,
+    place  TEXT NOT NULL
 );
