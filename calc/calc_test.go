@@ -69,7 +69,7 @@ func TestBadInput(t *testing.T) {
 		{"unknown person field", strings.Replace(plain, `"lines"`, `"person":{"height":1},"lines"`, 1), "person.height", "允许 scheme, retired"},
 		{"unknown line field", strings.Replace(plain, `"amount"`, `"amuont":"1","amount"`, 1), "lines[0].amuont", "允许 name, class"},
 		{"unknown sum", strings.Replace(plain, `"lines"`, `"year_to_date":{"x":"1"},"lines"`, 1), "year_to_date.x", "允许 deductible, in_scope"},
-		{"unknown fact", strings.Replace(plain, `"lines"`, `"facts":{"x":"1"},"lines"`, 1), "facts.x", "允许 wage"},
+		{"unknown fact", strings.Replace(plain, `"lines"`, `"facts":{"x":"1"},"lines"`, 1), "facts.x", "wage, flexible"},
 		{"negative", strings.Replace(plain, "1000.00", "-0.01", 1), "lines[0].amount", "为负"},
 		{"not a number", strings.Replace(plain, "1000.00", "一千", 1), "lines[0].amount", "不是金额"},
 		{"three decimals", strings.Replace(plain, "1000.00", "1000.001", 1), "lines[0].amount", "两位小数"},
