@@ -1070,3 +1070,24 @@ func (s *Service) verifyDeclaration(ctx context.Context, tx *db.Tx, d *Declarati
 	}
 	return nil
 }
+
+// Total is what is due but for late fees.
+func (d *Declaration) Total() money.Fen { return d.Unit + d.Personal }
+
+// Employers lists at most n employers, in order of their codes.
+func Employers(ctx context.Context, tx *db.Tx, n int) ([]Employer, error) {
+	var out []Employer
+	err := tx.Each(ctx, func(rows *db.Rows) error {
+		var e Employer
+		err := rows.Scan(&e.Code, &e.Name, &e.Region)
+		out = append(out, e)
+		return err
+	}, `SELECT code, name, region FROM employer ORDER BY code LIMIT ?`, n)
+	return out, err
+}
+
+// Employ puts a person on an employer's staff who is known to work there, as when
+// its books are taken over.
+func (s *Service) Employ(ctx context.Context, tx *db.Tx, j Job) error {
+	return tx.Exec(ctx, `INSERT INTO job (person, employer, from_day, to_day, wage) VALUES (?, ?, ?, ?, ?)`, j.Person, j.Employer, int(j.From), int(j.To), int64(j.Wage))
+}

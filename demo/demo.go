@@ -97,6 +97,15 @@ const (
 // Password is that of the fixed people's e-credentials.
 const Password = "135790"
 
+// Employer is the fixed employer, with who of the fixed people works there.
+var Employer = struct {
+	Code, Name, Region string
+	Since              civil.Date
+	Staff              []string    // citizen IDs
+	Wages              []money.Fen // a month
+}{"91990100MA0000015X", "安济示例有限公司", "990100", start,
+	[]string{"990100198503120014", "990100196611110236", "990100198002290314"}, []money.Fen{800_000, 1_250_000, 2_500_000}}
+
 type fixture struct {
 	id, name  string
 	region    string

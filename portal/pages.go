@@ -16,6 +16,7 @@ type view struct {
 	Lang      bill.Lang
 	Title     string
 	Synthetic bool
+	Employers string
 	Data      any
 
 	path     string
@@ -24,7 +25,7 @@ type view struct {
 }
 
 func newView(h *handler, r *http.Request) *view {
-	return &view{Lang: bill.ParseLang(r.URL.Query().Get("lang")), Synthetic: h.Synthetic, path: r.URL.Path}
+	return &view{Lang: bill.ParseLang(r.URL.Query().Get("lang")), Synthetic: h.Synthetic, Employers: h.Employers, path: r.URL.Path}
 }
 
 // Say picks the text in the language of the page.

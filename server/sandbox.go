@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
@@ -86,7 +87,7 @@ func (s *Sandbox) open(ctx context.Context, file string) (*generation, error) {
 	}
 	err = s.seed(ctx, srv)
 	if err == nil {
-		err = srv.DB.Update(ctx, func(tx *db.Tx) error { return issue(ctx, tx, srv) })
+		err = srv.DB.Update(ctx, func(tx *db.Tx) error { return issue(ctx, tx, srv, &c) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, srv.Close())
@@ -236,7 +237,10 @@ const phone = "sandbox"
 
 // issue gives the fixed people e-credentials, and tokens for makers of a HIS who
 // have nothing to scan with. Those of an opened store may have them.
-func issue(ctx context.Context, tx *db.Tx, s *Server) error {
+func issue(ctx context.Context, tx *db.Tx, s *Server, c *Config) error {
+	if err := employ(ctx, tx, s, c); err != nil {
+		return err
+	}
 	for _, p := range demo.People() {
 		who, ok, err := s.Register.ByCitizenID(ctx, tx, p.CitizenID)
 		if err != nil {
@@ -268,6 +272,35 @@ func (s *Server) token(c *credential.Credential) string {
 }
 
 const tokenSize = 40
+
+// employ registers the employer of the fixed people, with who of them works and
+// is insured there. One that is registered stays as it is.
+func employ(ctx context.Context, tx *db.Tx, s *Server, c *Config) error {
+	dues := contribution.New(c.Policies, s.Register, c.Now)
+	e := demo.Employer
+	if _, ok, err := contribution.GetEmployer(ctx, tx, e.Code); ok || err != nil {
+		return err
+	}
+	var missing *contribution.Error
+	if err := dues.AddEmployer(ctx, tx, contribution.Employer{Code: e.Code, Name: e.Name, Region: e.Region}, "sandbox"); errors.As(err, &missing) {
+		return nil // such as of a day without a package
+	} else if err != nil {
+		return err
+	}
+	for i, citizenID := range e.Staff {
+		who, ok, err := s.Register.ByCitizenID(ctx, tx, citizenID)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if err := dues.Employ(ctx, tx, contribution.Job{Person: who.ID, Employer: e.Code, From: e.Since, Wage: e.Wages[i]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // backing shows the pages what is behind the interface now.
 type backing struct{ s *Sandbox }

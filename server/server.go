@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/anji-platform/anji/bill"
+	"github.com/anji-platform/anji/channel"
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
@@ -26,6 +28,7 @@ import (
 	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/portal"
+	"github.com/anji-platform/anji/portal/employer"
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
 )
@@ -129,6 +132,16 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	for _, path := range []string{"/his/docs", "/his/docs/", "/his/coverage", "/his/openapi.json"} {
 		mux.Handle(path, docs)
 	}
+	desk := ""
+	if c.Synthetic { // nobody signs in there yet
+		pages, err := s.employers(&c)
+		if err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+		desk = "/employer"
+		mux.Handle(desk, pages)
+		mux.Handle(desk+"/", pages)
+	}
 	mux.Handle("/", portal.New(portal.Config{
 		Settlements: settlements{s}, Packages: packages{c.Policies, c.Now},
 		HIS:       portal.HIS{Address: c.Address + "/his", Sample: hospital.Sample(), Docs: "/his/docs"},
@@ -136,6 +149,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		Health:    s.healthy,
 		Synthetic: c.Synthetic,
 		Sandbox:   path,
+		Employers: desk,
 	}))
 	s.Handler = mux
 	return s, nil
@@ -151,6 +165,41 @@ func docsConfig(i *his.Server, synthetic bool) hisdocs.Config {
 		}
 	}
 	return c
+}
+
+// employers are the pages of employers, on made-up data: what they pay goes over
+// the local test channel.
+func (s *Server) employers(c *Config) (http.Handler, error) {
+	gateway, err := channel.NewTestGateway()
+	if err != nil {
+		return nil, err
+	}
+	dues := contribution.New(c.Policies, s.Register, c.Now)
+	online := &channel.Online{DB: s.DB, Dues: dues, Gateway: gateway, Now: c.Now}
+	pay := func(ctx context.Context, declaration string) (string, error) {
+		order, _, err := online.Start(ctx, declaration, "demo")
+		if err != nil {
+			return "", err
+		}
+		at := c.Now()
+		trade, err := gateway.Pay(order.ID, at)
+		if err != nil {
+			return "", err
+		}
+		if _, err := online.Receive(ctx, channel.Paid{Order: order.ID, Trade: trade, Amount: order.Amount, At: at}); err != nil {
+			return "", err
+		}
+		var employer string
+		err = s.DB.View(ctx, func(tx *db.Tx) error {
+			d, err := dues.Declaration(ctx, tx, declaration)
+			if err == nil {
+				employer = d.Employer
+			}
+			return err
+		})
+		return "/employer/" + employer + "/" + declaration + "?said=paid", err
+	}
+	return employer.New(employer.Config{DB: s.DB, Dues: dues, Register: s.Register, Pay: pay, Log: c.Log, Now: c.Now, Synthetic: true}), nil
 }
 
 // Close closes the store.

@@ -1,0 +1,263 @@
+package employer_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/anji-platform/anji/contribution"
+	"github.com/anji-platform/anji/demo"
+	"github.com/anji-platform/anji/policies"
+	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/portal/browsertest"
+	"github.com/anji-platform/anji/server"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// desk is a sandbox with the demonstration's employer.
+func desk(t *testing.T) (*httptest.Server, func() time.Time) {
+	t.Helper()
+	store, err := policy.Load(policies.FS)
+	must(t, err)
+	now := time.Date(2025, 7, 3, 12, 0, 0, 0, time.FixedZone("CST", 8*60*60))
+	clock := func() time.Time { return now }
+	s, err := server.OpenSandbox(context.Background(), server.Config{Data: t.TempDir(), Policies: store, Now: clock, Log: slog.New(slog.DiscardHandler)},
+		func(ctx context.Context, s *server.Server) error {
+			_, err := demo.Seed(ctx, s.DB, s.Register, demo.Options{Today: 20250703})
+			return err
+		})
+	must(t, err)
+	h := httptest.NewServer(s)
+	t.Cleanup(func() {
+		h.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h, clock
+}
+
+// filled is an employer's file: one of the staff leaves, a wage is a slip, and
+// one of the staff was forgotten.
+func filled(t testing.TB, rows ...contribution.Declared) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	must(t, contribution.WriteSheet(&b, &contribution.Declaration{Rows: rows}))
+	return b.Bytes()
+}
+
+func forgetful(t testing.TB) []byte {
+	return filled(t,
+		contribution.Declared{Name: "张安", CitizenID: demo.Employer.Staff[0], Wage: "8200"},
+		contribution.Declared{Name: "周和", CitizenID: demo.Employer.Staff[1], Wage: "一万"},
+		contribution.Declared{Name: "新来的", CitizenID: "990100199509010010", Wage: "6000", Change: contribution.Joins})
+}
+
+// sight is what the page says of itself.
+const sight = `({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`
+
+type seen struct {
+	Wide int
+	Text string
+}
+
+// TestBrowser declares a month, mends what is wrong, confirms and pays, as an
+// employer would, on a phone and on a desk.
+func TestBrowser(t *testing.T) {
+	for _, size := range []struct {
+		name          string
+		width, height int64
+	}{{"phone", 390, 844}, {"desk", 1440, 900}} {
+		t.Run(size.name, func(t *testing.T) {
+			s, _ := desk(t)
+			ctx, errs := browsertest.Open(t)
+			t.Setenv("ANJI_SCREENSHOTS", orElse(os.Getenv("ANJI_SCREENSHOTS"), filepath.Join("..", "..", "out", "screenshots")))
+			dir := browsertest.Screenshots(t)
+			must(t, chromedp.Do(ctx, chromedp.EmulateViewport(size.width, size.height)))
+			look := func(name string, want ...string) seen {
+				t.Helper()
+				v, err := chromedp.Run(ctx, chromedp.Evaluate[seen](sight))
+				must(t, err)
+				for _, w := range want {
+					if !strings.Contains(v.Text, w) {
+						t.Errorf("%s: no %q in %s", name, w, v.Text)
+					}
+				}
+				if v.Wide > 0 {
+					t.Errorf("%s is %d pixels too wide", name, v.Wide)
+				}
+				for _, f := range browsertest.Axe(t, ctx) {
+					t.Errorf("%s: %s", name, f)
+				}
+				if e := errs(); len(e) > 0 {
+					t.Errorf("%s: console: %q", name, e)
+				}
+				shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+				must(t, err)
+				must(t, os.WriteFile(filepath.Join(dir, "employer-"+size.name+"-"+name+".png"), shot, 0o644))
+				return v
+			}
+			click := func(selector string) {
+				t.Helper()
+				must(t, chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`document.body.dataset.left = ''`)))
+				must(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector))))
+				must(t, chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS("body:not([data-left]) footer"))))
+			}
+			must(t, chromedp.Do(ctx, chromedp.Navigate(s.URL+"/employer")))
+			look("employers", "单位网厅", "安济示例有限公司")
+			click(".list a")
+			look("employer", "申报一个月", "职工名册", "张安", "990100**********14", "12,500.00")
+			file := filepath.Join(t.TempDir(), "申报.xlsx")
+			must(t, os.WriteFile(file, forgetful(t), 0o644))
+			must(t, chromedp.Do(ctx, chromedp.SetUploadFiles(chromedp.CSS("input[type=file]"), []string{file})))
+			click(".fields button")
+			look("draft", "待确认", "2 行有误", "月工资“一万”", "没有申报", "更正")
+			must(t, chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`document.querySelector('.fix input[name=wage]').value = '10000'`)))
+			click(".fix button")
+			look("mended", "已更正", "1 行有误", "吴远")
+			if has, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector('.fix input[name=name]').value`)); err != nil || has != "吴远" {
+				t.Errorf("who was forgotten is %q, %v", has, err)
+			}
+			click(".fix button")
+			look("good", "全部无误，确认后生成应缴", "确认申报")
+			click(`form[action$="/confirm"] button`)
+			look("confirmed", "已确认", "待缴", "2025-07-25")
+			click(`form[action$="/pay"] button`)
+			look("paid", "已提交支付", "已缴", "已缴清")
+			click(".crumb a")
+			look("afterwards", "4 人", "新来的", "已缴")
+		})
+	}
+}
+
+func orElse(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
+}
+
+// browser is a client that goes where it is sent.
+type browser struct {
+	*testing.T
+	base string
+}
+
+func (b *browser) do(method, path, kind string, body io.Reader) (int, string) {
+	b.Helper()
+	req, err := http.NewRequest(method, b.base+path, body)
+	must(b, err)
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	must(b, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(b, err)
+	return resp.StatusCode, string(text)
+}
+
+func (b *browser) upload(path, month string, file []byte) (int, string) {
+	b.Helper()
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	must(b, w.WriteField("month", month))
+	if file != nil {
+		part, err := w.CreateFormFile("file", "x.xlsx")
+		must(b, err)
+		_, err = part.Write(file)
+		must(b, err)
+	}
+	must(b, w.Close())
+	return b.do(http.MethodPost, path, w.FormDataContentType(), &body)
+}
+
+func TestPages(t *testing.T) {
+	s, _ := desk(t)
+	b := &browser{t, s.URL}
+	home := "/employer/" + demo.Employer.Code
+	for _, tt := range []struct {
+		path   string
+		status int
+		want   string
+	}{
+		{"/employer", 200, demo.Employer.Name}, {home, 200, "职工名册"}, {"/employer/x", 404, "没有找到"}, {"/employer/x/y", 404, "没有找到"},
+		{home + "/D0", 404, "没有找到"}, {home + "/a/b/c", 404, "没有找到"}, {"/employer/template.xlsx", 200, "PK"}, {home + "/D0/sheet.xlsx", 404, "没有找到"},
+	} {
+		if status, text := b.do(http.MethodGet, tt.path, "", nil); status != tt.status || !strings.Contains(text, tt.want) {
+			t.Errorf("%s: %d %.200s", tt.path, status, text)
+		}
+	}
+	for _, tt := range []struct {
+		name, month string
+		file        []byte
+		want        string
+	}{
+		{"no file", "2025-07", nil, "请选择填好的 Excel"}, {"not Excel", "2025-07", []byte("x"), "不是 Excel"}, {"no month", "7月", forgetful(t), "月份"},
+		{"far ahead", "2025-12", forgetful(t), "至多提前一个月"}, {"an empty file", "2025-07", filled(t), "0：应有"},
+	} {
+		if status, text := b.upload(home, tt.month, tt.file); status != 422 || !strings.Contains(text, tt.want) {
+			t.Errorf("%s: %d %.300s", tt.name, status, text)
+		}
+	}
+	status, text := b.upload(home, "2025-07", forgetful(t))
+	m := regexp.MustCompile(`action="(/employer/[^"]*/D[0-9a-f]+)/cancel"`).FindStringSubmatch(text)
+	if status != 200 || m == nil {
+		t.Fatalf("%d %s", status, text)
+	}
+	draft := m[1]
+	post := func(what string, form url.Values) (int, string) {
+		return b.do(http.MethodPost, draft+"/"+what, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+	}
+	if status, text := post("confirm", nil); status != 422 || !strings.Contains(text, "还有 2 行有误") {
+		t.Errorf("%d %.300s", status, text)
+	}
+	if status, text := post("pay", nil); status != 422 || !strings.Contains(text, "待确认") {
+		t.Errorf("%d %.300s", status, text)
+	}
+	if status, _ := post("burn", nil); status != 404 {
+		t.Errorf("%d", status)
+	}
+	if status, _ := post("correct", url.Values{"n": {"x"}}); status != 404 {
+		t.Errorf("%d", status)
+	}
+	if _, text := b.do(http.MethodGet, draft+"/sheet.xlsx", "", nil); !strings.HasPrefix(text, "PK") {
+		t.Error("no file with what is wrong")
+	}
+	other := strings.Replace(draft, demo.Employer.Code, "91990100MA0000023Q", 1)
+	if status, _ := b.do(http.MethodGet, other, "", nil); status != 404 {
+		t.Errorf("another's declaration: %d", status)
+	}
+	if status, text := post("cancel", nil); status != 200 || !strings.Contains(text, "已撤销") {
+		t.Errorf("%d %.300s", status, text)
+	}
+	req, err := http.NewRequest(http.MethodPost, b.base+draft+"/cancel", nil)
+	must(t, err)
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("from another site: %s", resp.Status)
+	}
+}
