@@ -13,6 +13,7 @@ package credential
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ const (
 	SMSTries       = 5               // of one code
 	SMSDaily       = 10              // codes to one phone on one day
 	messagesKept   = 30 * 24 * time.Hour
-	iterations     = 10_000 // of the password's hash
+	Iterations     = 10_000 // of a password's hash
 	AdultAge       = 18     // from here on a dependant consents (民法典 art. 17)
 )
 
@@ -118,9 +119,12 @@ type Config struct {
 	DB       *db.DB
 	Register *enrolment.Register
 	Issuer   *Issuer
-	Trusted  []*Party         // other issuers whose codes are accepted
-	Faces    FaceVerifier     // nil: nobody can activate
-	Now      func() time.Time // nil: time.Now
+	Trusted  []*Party     // other issuers whose codes are accepted
+	Faces    FaceVerifier // nil: nobody can activate
+	// Iterations of passwords' hashes that are made from now on; 0: Iterations.
+	// Fewer are for made-up data.
+	Iterations int
+	Now        func() time.Time // nil: time.Now
 }
 
 // Service keeps e-credentials.
@@ -134,6 +138,9 @@ type Service struct {
 func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Iterations == 0 {
+		c.Iterations = Iterations
 	}
 	return &Service{c, c.Register.Sealer(), NewReader(append([]*Party{c.Issuer.Party}, c.Trusted...)...)}
 }
@@ -245,12 +252,17 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, c *Credential, field, w
 
 // hash is what is kept of a password. Six digits are soon guessed by who has
 // the hash; so it is keyed, and worth nothing without the key of the store.
-func (s *Service) hash(person, password string, salt []byte) ([]byte, error) {
-	key, err := gm.Stretch(s.sealer.Index("credential.password", person+"\x00"+password), salt, iterations)
-	return append(slices.Clone(salt), key...), err
+// It begins with how often it was stretched, and the salt.
+func (s *Service) hash(person, password string, head []byte) ([]byte, error) {
+	if len(head) < headSizeOfHash {
+		return nil, fmt.Errorf("the password of %s is kept in no known form", person)
+	}
+	head = head[:headSizeOfHash]
+	key, err := gm.Stretch(s.sealer.Index("credential.password", person+"\x00"+password), head[4:], int(binary.BigEndian.Uint32(head)))
+	return append(slices.Clone(head), key...), err
 }
 
-const saltSize = 16
+const headSizeOfHash = 4 + 16
 
 // goodPassword refuses a password that is guessed first.
 func goodPassword(password string, p enrolment.Person) error {
@@ -272,9 +284,10 @@ func goodPassword(password string, p enrolment.Person) error {
 }
 
 func (s *Service) setPassword(c *Credential, password string) (err error) {
-	salt := make([]byte, saltSize)
-	rand.Read(salt)
-	c.password, err = s.hash(c.Person, password, salt)
+	head := make([]byte, headSizeOfHash)
+	binary.BigEndian.PutUint32(head, uint32(s.Iterations))
+	rand.Read(head[4:])
+	c.password, err = s.hash(c.Person, password, head)
 	return err
 }
 
@@ -286,7 +299,7 @@ func (s *Service) check(ctx context.Context, tx *db.Tx, c *Credential, password 
 	if c.State != Active {
 		return &Refused{"医保电子凭证", Stopped}
 	}
-	got, err := s.hash(c.Person, password, c.password[:saltSize])
+	got, err := s.hash(c.Person, password, c.password)
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,15 @@ func (c *Config) faces() credential.FaceVerifier {
 	return nil
 }
 
+// iterations are how often passwords are stretched: those of made-up people
+// guard nothing.
+func (c *Config) iterations() int {
+	if c.Synthetic {
+		return 10
+	}
+	return 0
+}
+
 // Server is an open store with everything that serves it.
 type Server struct {
 	DB          *db.DB
@@ -123,7 +132,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	s.Credentials = credential.New(credential.Config{DB: store, Register: s.Register, Issuer: issuer, Faces: c.faces(), Now: c.Now})
+	s.Credentials = credential.New(credential.Config{DB: store, Register: s.Register, Issuer: issuer, Faces: c.faces(), Now: c.Now, Iterations: c.iterations()})
 	edge.Credentials = s.Credentials
 	interfaceHandler := his.New(edge)
 	mux.Handle("/his", interfaceHandler)
