@@ -273,6 +273,13 @@ func Divide(all []Available, amount money.Fen) ([]Share, error) {
 	return out, nil
 }
 
+// What begins the references of uses that are no settlement's: a contribution
+// paid from an account, and given back to it.
+const (
+	ContributionUse  = "wallet:"
+	ContributionBack = "wallet.back:"
+)
+
 // Use writes what a settlement took from family members' accounts. The postings
 // are the settlement's own.
 func Use(ctx context.Context, tx *db.Tx, settlement, beneficiary string, day civil.Date, shares []Share) error {

@@ -196,7 +196,8 @@ func hasAccount(ctx context.Context, tx *db.Tx, person string) (bool, error) {
 // that what family members' accounts paid is of settlements that are there.
 func Verify(ctx context.Context, tx *db.Tx) error {
 	for what, query := range map[string]string{
-		"a use of a family member's account is of settlement": `SELECT settlement FROM family_aid_use WHERE NOT EXISTS (SELECT 1 FROM settlement s WHERE s.id = family_aid_use.settlement) ORDER BY settlement LIMIT 1`,
+		"a use of a family member's account is of settlement": `SELECT settlement FROM family_aid_use WHERE settlement NOT LIKE 'wallet%' AND NOT EXISTS (SELECT 1 FROM settlement s WHERE s.id = family_aid_use.settlement) ORDER BY settlement LIMIT 1`,
+		"a use for a contribution is without its entry:":      `SELECT settlement FROM family_aid_use WHERE settlement LIKE 'wallet%' AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.ref = family_aid_use.settlement) ORDER BY settlement LIMIT 1`,
 		"a closed account is without its entry: person":       `SELECT person FROM account_closed WHERE paid <> 0 AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.ref = 'close:' || account_closed.person) ORDER BY person LIMIT 1`,
 	} {
 		var id string

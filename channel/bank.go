@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/anji-platform/anji/audit"
+	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/gm"
@@ -41,6 +42,8 @@ func (e *Error) Error() string {
 
 // zone is the one time of the country (北京时间).
 var zone = time.FixedZone("CST", 8*60*60)
+
+func dayOf(at time.Time) civil.Date { return civil.Of(at.In(zone)) }
 
 func clock(at time.Time) string { return at.In(zone).Format(time.RFC3339) }
 

@@ -78,6 +78,18 @@ func (s *Service) Due(ctx context.Context, tx *db.Tx, id string) (Due, error) {
 	return Due{id, all[0].Person, all[0].Due}, nil
 }
 
+// Payer is the person of a bill.
+func (s *Service) Payer(ctx context.Context, tx *db.Tx, bill string) (string, error) {
+	all, err := s.bills(ctx, tx, `id = ?`, bill)
+	if err == nil && len(all) == 0 {
+		err = &Error{"bill", bill, "没有这笔应缴"}
+	}
+	if err != nil {
+		return "", err
+	}
+	return all[0].Person, nil
+}
+
 func (s *Service) dueOf(d *Declaration) (Due, error) {
 	fee, _, err := s.LateFee(d, dayOf(s.now()))
 	return Due{d.ID, d.Employer, d.Unit + d.Personal + fee}, err

@@ -67,7 +67,7 @@ var columns = [numColumns]column{
 	colEthnicity: {"民族", "ethnicity", false, "GB/T 3304 两位代码"},
 	colEmployer:  {"单位", "employer", false, ""},
 	colCard:      {"卡识别码", "card_serial", false, ""},
-	colScheme:    {"险种", "scheme", false, "职工或居民；没有参保记录的不填"},
+	colScheme:    {"险种", "scheme", false, "职工或居民，历史的新农合、城镇居民须有终止日；没有参保记录的不填"},
 	colFrom:      {"起始日", "from", false, "有险种的必填，如 2025-01-01"},
 	colTo:        {"终止日", "to", false, "不填为至今"},
 	colStatus:    {"状态", "status", false, "正常（默认）、欠费、暂停、终止或死亡"},
@@ -334,6 +334,10 @@ func (r *run) read(ctx context.Context, in records, steps chan<- part) error {
 
 var schemes = map[string]policy.Scheme{"职工": policy.Employee, "employee": policy.Employee, "310": policy.Employee, "居民": policy.Resident, "resident": policy.Resident, "390": policy.Resident}
 
+// merged are the schemes that were merged into the residents' (国发〔2016〕3号): spells
+// in them are read as its own, and end.
+var merged = []string{"新农合", "新型农村合作医疗", "城镇居民"}
+
 var statuses = map[string]policy.InsuredStatus{"": policy.Normal, "正常": policy.Normal, "normal": policy.Normal, "欠费": policy.Arrears, "arrears": policy.Arrears,
 	"暂停": policy.Suspended, "suspended": policy.Suspended, "终止": policy.Terminated, "terminated": policy.Terminated, "死亡": policy.Deceased, "deceased": policy.Deceased}
 
@@ -411,8 +415,15 @@ func (r *run) parse(line int, record []string) row {
 	}
 	i.Reason = get(colReason)
 	if v := get(colScheme); v != "" {
+		if slices.Contains(merged, v) {
+			if i.To == 0 {
+				return reject(colTo, "", v+"已并入居民医保，须填写终止日")
+			}
+			i.Reason = strings.TrimSuffix(v+"："+i.Reason, "：")
+			v = "居民"
+		}
 		if i.Scheme, ok = schemes[strings.ToLower(v)]; !ok {
-			return reject(colScheme, v, "应为职工或居民")
+			return reject(colScheme, v, "应为职工或居民；历史的可为"+strings.Join(merged, "、"))
 		}
 		if i.Status, ok = statuses[strings.ToLower(get(colStatus))]; !ok {
 			return reject(colStatus, get(colStatus), "应为正常、欠费、暂停、终止或死亡")

@@ -117,3 +117,26 @@ func FuzzParquet(f *testing.F) {
 		_, _ = intake.Import(context.Background(), w.db, w.register, bytes.NewReader(data), intake.Options{Name: "x", Actor: "test"})
 	})
 }
+
+// TestMerged reads spells in the schemes of before the residents' was one.
+func TestMerged(t *testing.T) {
+	w := open(t)
+	r, err := w.take(w.ctx, "姓名,公民身份号码,统筹区,险种,起始日,终止日,变更原因\n"+
+		"田老,990100195503120022,990100,新农合,2010-01-01,2016-12-31,\n田老,990100195503120022,990100,居民,2017-01-01,,整合\n李四,990100199001010119,990100,新农合,2010-01-01,,\n")
+	if err != nil || r.Spells != 2 || r.Rejected != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if bad := w.rejected(r)[0]; bad.Field != "终止日" || !strings.Contains(bad.Why, "已并入居民医保") {
+		t.Errorf("%+v", bad)
+	}
+	if err := w.db.View(w.ctx, func(tx *db.Tx) error {
+		p, _, err := w.register.ByCitizenID(w.ctx, tx, "990100195503120022")
+		i, err2 := enrolment.StatusOn(w.ctx, tx, p.ID, 20150601)
+		if i.Scheme != policy.Resident || i.To != 20161231 || i.Reason != "新农合" {
+			t.Errorf("%+v", i)
+		}
+		return orElse(err, err2)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}

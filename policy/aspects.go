@@ -170,6 +170,9 @@ func (p *Package) calendarAspects() []aspect {
 			titles[i] = r.Title()
 		}
 		aid = "个人账户可授权" + strings.Join(titles, "、") + "使用"
+		if p.aidContributes {
+			aid += "，也可为其缴纳居民医保费"
+		}
 	}
 	declared := "没有规定单位申报缴费"
 	if p.dueDay > 0 {

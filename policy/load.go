@@ -314,6 +314,7 @@ func (b *builder) calendar(n *yaml.Node) {
 				p.relatives = append(p.relatives, r)
 			}
 		}
+		p.aidContributes = str(a, "contributions") == "true"
 		p.relativesSources = b.sourcesOf(a)
 	}
 	if r := get(n, "reversal"); r != nil {

@@ -37,6 +37,7 @@ type Package struct {
 	dueSources        []*Source
 	relatives         []Relative // who may be let use a personal account
 	relativesSources  []*Source
+	aidContributes    bool
 	reversalSources   []*Source
 	classes           ClassSet
 	facts             []fact
@@ -333,6 +334,10 @@ func (p *Package) DueDay() int { return p.dueDay }
 func (p *Package) LetsUse(r Relative) (ok bool, sources []*Source) {
 	return slices.Contains(p.relatives, r), p.relativesSources
 }
+
+// PaysContributions reports whether a personal account may pay the residents'
+// contribution of a relative (个人账户代缴居民医保费).
+func (p *Package) PaysContributions() bool { return p.aidContributes }
 
 // Relatives are those whom the owner of a personal account may let use it; none
 // if the region has no family aid.

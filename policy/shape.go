@@ -180,6 +180,7 @@ var (
 			req("source", sources, "依据"),
 		), "退休享受待遇的缴费年限；不写则不受理退休登记"),
 		opt("family_aid", obj(
+			opt("contributions", &shape{kind: kBool}, "也可用来缴纳他们的居民医保费；不写则否"),
 			req("relations", listOf(enumOf(RelativeNames()...)), "可以授权使用的人与账户所有人的关系：配偶、父母、子女、兄弟姐妹、祖父母（外祖父母）、孙子女（外孙子女）"),
 			req("source", sources, "依据"),
 		), "家庭共济；不写则个人账户不给家庭成员使用"),
