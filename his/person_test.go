@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/db"
 )
 
@@ -191,5 +195,62 @@ func TestMismatches(t *testing.T) {
 	d.insured = "500000"
 	if err := d.refused("2206", outpatientBill(psn, liji, visit, "310", "11", "10000", noAmounts)); !strings.Contains(err, "“500000”与该人员的参保地 990100 不一致") {
 		t.Errorf("another region: %s", err)
+	}
+}
+
+// TestViewsAreRecorded: who opens a person's sealed data by a query is on record,
+// with the transaction as the purpose; what shows nothing sealed is not.
+func TestViewsAreRecorded(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000101").signIn()
+	_, psn := d.person(liji, "李济")
+	d.ask("2001", entitlementInput(psn, "310", "H99010000101", "11"))
+	var seen []string
+	ctx := context.Background()
+	if err := p.server.DB.View(ctx, func(tx *db.Tx) error {
+		return tx.Each(ctx, func(rows *db.Rows) error {
+			var actor, subject, details string
+			err := rows.Scan(&actor, &subject, &details)
+			seen = append(seen, actor+" "+subject+" "+details)
+			return err
+		}, `SELECT actor, subject, details FROM audit WHERE action = 'his.view' ORDER BY seq`)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 1 || !strings.HasPrefix(seen[0], "H99010000101 0001 "+psn) || !strings.Contains(seen[0], "1101 人员信息获取") || strings.Contains(seen[0], liji) {
+		t.Errorf("%q", seen)
+	}
+}
+
+// TestViewsAtOnce has many ask for a person who was never on record.
+func TestViewsAtOnce(t *testing.T) {
+	p := newPlatform(t)
+	d := p.desk("H99010000101").signIn()
+	var all sync.WaitGroup
+	for range 12 {
+		message := d.message("1101", personInput("02", liji, liji, "李济"))
+		all.Go(func() {
+			resp, err := http.Post(p.http.URL+"/his", "application/json", strings.NewReader(message))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			raw, err := io.ReadAll(resp.Body)
+			if err != nil || !strings.Contains(string(raw), `"infcode":0`) {
+				t.Errorf("%s, %v", raw, err)
+			}
+		})
+	}
+	all.Wait()
+	ctx := context.Background()
+	if err := p.server.DB.View(ctx, func(tx *db.Tx) error {
+		var n int
+		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM audit WHERE action = 'his.view'`).Scan(&n); err != nil || n != 12 {
+			t.Errorf("%d views on record, %v", n, err)
+		}
+		return audit.Verify(ctx, tx)
+	}); err != nil {
+		t.Error(err)
 	}
 }

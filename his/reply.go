@@ -52,6 +52,14 @@ func (a *answer) add(node string) *line {
 	return l
 }
 
+// text is what the field holds, "" if the node does not have it.
+func (l *line) text(name string) string {
+	if i, ok := l.node.byName[name]; ok {
+		return l.texts[i]
+	}
+	return ""
+}
+
 // set gives the field its text: a number in plain form, a date as
 // 2006-01-02, a time as 2006-01-02 15:04:05. A name that the node does not
 // have is a slip of the program.

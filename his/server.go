@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/anji-platform/anji/abstract"
+	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
@@ -280,6 +281,7 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		// The work begins by looking whether it was done.
 		ctx, run = db.Concurrent(db.Repeatable(ctx)), s.DB.Update
 	}
+	var seen []string
 	err = run(ctx, func(tx *db.Tx) error {
 		r := r.again() // the store may run this twice
 		key := r.provider + " " + r.msgid
@@ -319,7 +321,7 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		st.replied = s.Now()
 		reply = st.success(r.warnings, a)
 		if op.reads {
-			attached = a.file
+			attached, seen = a.file, a.opened(r)
 			return nil
 		}
 		if err := keepMessage(ctx, tx, r); err != nil {
@@ -327,7 +329,54 @@ func (s *Server) transact(ctx context.Context, r *request, st *stamp) (reply []b
 		}
 		return tx.Remember(ctx, scope, key, r.digest[:], s.Sealer.Seal(scope, string(s2.Encode(nil, reply))))
 	})
+	if err == nil && len(seen) > 0 {
+		err = s.recordView(ctx, r, seen)
+	}
 	return reply, attached, err
+}
+
+// opened are the people whose sealed data (citizen ID, phone) an answer shows, in
+// order of their numbers.
+func (a *answer) opened(r *request) []string {
+	_, asked := r.about()
+	var out []string
+	for _, rows := range a.rows {
+		for _, l := range rows {
+			if l.text("certno") == "" && l.text("tel") == "" {
+				continue
+			}
+			person := l.text("psn_no")
+			if person == "" {
+				person = asked
+			}
+			if person != "" {
+				out = append(out, person)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// recordView records who saw whose sealed data in which transaction, before the
+// answer leaves: what is not recorded is not shown. Transactions that write have
+// records of their own.
+func (s *Server) recordView(ctx context.Context, r *request, people []string) error {
+	ctx = db.Concurrent(ctx)
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		for _, p := range people { // held, so that records of one person follow each other
+			if err := errors.Join(s.Enrolment.ExpectAlone(ctx, tx, p), audit.Expect(ctx, tx, audit.OfPerson(p))); err != nil {
+				return err
+			}
+		}
+		for _, p := range people {
+			if err := audit.Append(ctx, tx, audit.Record{At: s.Now(), Actor: r.actor(), Chain: audit.OfPerson(p), Action: "his.view", Subject: p,
+				Details: map[string]string{"purpose": r.spec.Number + " " + r.spec.Name}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // again is the request as it was before anything was done about it.
