@@ -21,19 +21,6 @@ func isDeclaration(id string) bool { return strings.HasPrefix(id, "D") }
 // Collect takes a payment for a bill or a declaration: see Pay and
 // PayDeclaration.
 func (s *Service) Collect(ctx context.Context, tx *db.Tx, n Notice) (*Payment, error) {
-	other := s.declarationPayments
-	if isDeclaration(n.Bill) {
-		other = s.payments
-	}
-	// Of a channel's numbers each is one payment, whatever it is for.
-	if err := tx.Lock(ctx, "payment:"+n.Channel+":"+n.Reference); err != nil {
-		return nil, err
-	}
-	if before, err := other(ctx, tx, `channel = ? AND reference = ?`, n.Channel, n.Reference); err != nil {
-		return nil, err
-	} else if len(before) > 0 {
-		return nil, &Error{"reference", n.Reference, "这个流水号已入账另一笔缴费（" + before[0].Bill + "）"}
-	}
 	if isDeclaration(n.Bill) {
 		return s.PayDeclaration(ctx, tx, n)
 	}
@@ -42,11 +29,11 @@ func (s *Service) Collect(ctx context.Context, tx *db.Tx, n Notice) (*Payment, e
 
 // Repay pays back a payment of either: see Refund and RefundDeclaration.
 func (s *Service) Repay(ctx context.Context, tx *db.Tx, q RefundRequest) (*Payment, error) {
-	found, err := s.declarationPayments(ctx, tx, `channel = ? AND reference = ?`, q.Channel, q.Reference)
+	p, err := s.found(ctx, tx, q)
 	if err != nil {
 		return nil, err
 	}
-	if len(found) > 0 {
+	if isDeclaration(p.Bill) {
 		return s.RefundDeclaration(ctx, tx, q)
 	}
 	return s.Refund(ctx, tx, q)

@@ -736,16 +736,8 @@ func (s *Service) PayDeclaration(ctx context.Context, tx *db.Tx, n Notice) (*Pay
 	if err != nil {
 		return nil, err
 	}
-	before, err := s.declarationPayments(ctx, tx, `channel = ? AND reference = ?`, n.Channel, n.Reference)
-	if err != nil {
-		return nil, err
-	}
-	if len(before) > 0 {
-		p := &before[0]
-		if p.Bill != n.Bill || p.Amount != n.Amount {
-			return nil, &Error{"reference", n.Reference, "这个流水号已入账另一笔缴费（" + p.Bill + "，" + p.Amount.String() + " 元）"}
-		}
-		return p, nil
+	if before, err := s.before(ctx, tx, n); before != nil || err != nil {
+		return before, err
 	}
 	day := dayOf(n.At)
 	fee, part, err := s.LateFee(d, day)
@@ -771,19 +763,10 @@ func (s *Service) PayDeclaration(ctx context.Context, tx *db.Tx, n Notice) (*Pay
 		}
 		p.State, p.Note = Applied, d.Why
 	}
-	if err := tx.Exec(ctx, `INSERT INTO declaration_payment (channel, reference, declaration, amount, at, state, note, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		n.Channel, n.Reference, n.Bill, int64(n.Amount), clock(n.At), p.State, p.Note, n.Actor); err != nil {
-		return nil, err
+	if err := s.keepPayment(ctx, tx, p, d.Region); err != nil || p.State == Applied {
+		return p, err
 	}
-	if p.State == Applied {
-		return p, nil
-	}
-	err = fund.Post(ctx, tx, fund.Entry{At: s.now(), Kind: "contribution_held", Ref: paymentRef(n.Channel, n.Reference),
-		Postings: []fund.Posting{{Account: fund.Bank(d.Region), Amount: -n.Amount}, {Account: fund.Held(d.Region), Amount: n.Amount}}})
-	if err == nil {
-		err = s.recordEmployer(ctx, tx, d, "held", n.Actor)
-	}
-	return p, err
+	return p, s.recordEmployer(ctx, tx, d, "held", n.Actor)
 }
 
 // declarationPostings are what a paid declaration moves.
@@ -938,45 +921,24 @@ func (s *Service) Overdue(ctx context.Context, d *db.DB, region string) (changed
 	return changed, nil
 }
 
-func (s *Service) declarationPayments(ctx context.Context, tx *db.Tx, where string, args ...any) ([]Payment, error) {
-	var out []Payment
-	err := tx.Each(ctx, func(rows *db.Rows) error {
-		var p Payment
-		var at string
-		err := rows.Scan(&p.Channel, &p.Reference, &p.Bill, &p.Amount, &at, &p.State, &p.Note, &p.Actor, &p.Reason)
-		if err == nil {
-			p.At, err = time.Parse(time.RFC3339Nano, at)
-		}
-		out = append(out, p)
-		return err
-	}, `SELECT channel, reference, declaration, amount, at, state, note, actor, reason FROM declaration_payment WHERE `+where+` ORDER BY at, channel, reference`, args...)
-	return out, err
-}
-
 // RefundDeclaration pays back money that came in for a declaration and paid
 // nothing, once.
 func (s *Service) RefundDeclaration(ctx context.Context, tx *db.Tx, q RefundRequest) (*Payment, error) {
 	if q.Reason == "" {
 		return nil, &Error{"reason", "", "须写明退费原因"}
 	}
-	find := func() ([]Payment, error) {
-		return s.declarationPayments(ctx, tx, `channel = ? AND reference = ?`, q.Channel, q.Reference)
-	}
-	found, err := find()
+	p, err := s.found(ctx, tx, q)
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 {
-		return nil, &Error{"reference", q.Reference, "渠道 " + q.Channel + " 没有这笔缴费"}
-	}
-	d, err := s.holdDeclaration(ctx, tx, found[0].Bill)
+	d, err := s.holdDeclaration(ctx, tx, p.Bill)
 	if err != nil {
 		return nil, err
 	}
-	if found, err = find(); err != nil {
+	// It may have been paid back while the employer was waited for.
+	if p, err = s.found(ctx, tx, q); err != nil {
 		return nil, err
 	}
-	p := &found[0]
 	switch p.State {
 	case Applied:
 		return nil, &Error{"reference", q.Reference, "已入账为 " + d.Month.String()[:7] + " 的缴费，不能退；多缴的人请在下月申报中更正"}
@@ -984,12 +946,7 @@ func (s *Service) RefundDeclaration(ctx context.Context, tx *db.Tx, q RefundRequ
 		return nil, &Error{"reference", q.Reference, "已退费（" + p.Reason + "），只退一次"}
 	}
 	p.State, p.Reason = PaidBack, q.Reason
-	if err := fund.Post(ctx, tx, fund.Entry{At: s.now(), Kind: "contribution_refund", Ref: paymentRef(q.Channel, q.Reference),
-		Postings: []fund.Posting{{Account: fund.Held(d.Region), Amount: -p.Amount}, {Account: fund.Bank(d.Region), Amount: p.Amount}}}); err != nil {
-		return nil, err
-	}
-	if err := tx.Exec(ctx, `UPDATE declaration_payment SET state = ?, refunded_at = ?, reason = ? WHERE channel = ? AND reference = ?`,
-		p.State, clock(s.now()), p.Reason, q.Channel, q.Reference); err != nil {
+	if err := s.giveBack(ctx, tx, p, release(d.Region, p.Amount)); err != nil {
 		return nil, err
 	}
 	return p, s.recordEmployer(ctx, tx, d, "refund", q.Actor)
@@ -1033,7 +990,7 @@ func (s *Service) verifyDeclaration(ctx context.Context, tx *db.Tx, d *Declarati
 	if unit != d.Unit || personal != d.Personal {
 		return fmt.Errorf("its rows sum to %s and %s, it says %s and %s", unit, personal, d.Unit, d.Personal)
 	}
-	payments, err := s.declarationPayments(ctx, tx, `declaration = ?`, d.ID)
+	payments, err := s.Payments(ctx, tx, d.ID)
 	if err != nil {
 		return err
 	}

@@ -488,3 +488,20 @@ func FuzzReadSheet(f *testing.F) {
 		}
 	})
 }
+
+// TestOneNumberOnePayment: a channel's number that paid a bill pays no declaration.
+func TestOneNumberOnePayment(t *testing.T) {
+	w := open(t, 20251010)
+	w.employer(factory)
+	d := w.confirmed(factory, 20251001, row(1, "5000", contribution.Joins))
+	who := w.someone(19900101)
+	w.registers(who, contribution.Resident)
+	b := w.bill(contribution.Request{Person: who, Scheme: policy.Resident, Actor: "test"})
+	w.pay(w.notice(b, "1"))
+	err := w.db.Update(w.ctx, func(tx *db.Tx) error {
+		_, err := w.service.Collect(w.ctx, tx, contribution.Notice{Channel: "online", Reference: "1", Bill: d.ID, Amount: d.Unit + d.Personal, At: w.now, Actor: "test"})
+		return err
+	})
+	w.refused(err, "reference", "已入账另一笔缴费")
+	w.proved()
+}

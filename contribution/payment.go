@@ -63,16 +63,8 @@ func (s *Service) Pay(ctx context.Context, tx *db.Tx, n Notice) (*Payment, error
 	if err != nil {
 		return nil, err
 	}
-	before, err := s.payments(ctx, tx, `channel = ? AND reference = ?`, n.Channel, n.Reference)
-	if err != nil {
-		return nil, err
-	}
-	if len(before) > 0 {
-		p := &before[0]
-		if p.Bill != n.Bill || p.Amount != n.Amount {
-			return nil, &Error{"reference", n.Reference, "这个流水号已入账另一笔缴费（应缴 " + p.Bill + "，" + p.Amount.String() + " 元）"}
-		}
-		return p, nil
+	if before, err := s.before(ctx, tx, n); before != nil || err != nil {
+		return before, err
 	}
 	p := &Payment{Notice: n, State: Holding}
 	who, all, err := s.look(ctx, tx, b.Person)
@@ -98,19 +90,66 @@ func (s *Service) Pay(ctx context.Context, tx *db.Tx, n Notice) (*Payment, error
 		}
 		p.State, p.Note = Applied, b.Why
 	}
-	if err := tx.Exec(ctx, `INSERT INTO bill_payment (channel, reference, bill, amount, at, state, note, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		n.Channel, n.Reference, n.Bill, int64(n.Amount), clock(n.At), p.State, p.Note, n.Actor); err != nil {
+	if err := s.keepPayment(ctx, tx, p, b.Region); err != nil || p.State == Applied {
+		return p, err
+	}
+	return p, s.record(ctx, tx, b, "contribution.held", n.Actor, map[string]string{"amount": n.Amount.String(), "channel": n.Channel})
+}
+
+// before is the payment that a notice told of before, nil if there is none. A
+// channel's number is one payment's: what says otherwise is an *Error.
+func (s *Service) before(ctx context.Context, tx *db.Tx, n Notice) (*Payment, error) {
+	if err := tx.Lock(ctx, "payment:"+n.Channel+":"+n.Reference); err != nil {
 		return nil, err
 	}
+	all, err := s.payments(ctx, tx, `channel = ? AND reference = ?`, n.Channel, n.Reference)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	p := &all[0]
+	if p.Bill != n.Bill || p.Amount != n.Amount {
+		return nil, &Error{"reference", n.Reference, "这个流水号已入账另一笔缴费（应缴 " + p.Bill + "，" + p.Amount.String() + " 元）"}
+	}
+	return p, nil
+}
+
+// keepPayment writes a payment. Money that paid nothing is held (暂收款).
+func (s *Service) keepPayment(ctx context.Context, tx *db.Tx, p *Payment, region string) error {
+	if err := tx.Exec(ctx, `INSERT INTO bill_payment (channel, reference, bill, amount, at, state, note, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.Channel, p.Reference, p.Bill, int64(p.Amount), clock(p.At), p.State, p.Note, p.Actor); err != nil {
+		return err
+	}
 	if p.State == Applied {
-		return p, nil
+		return nil
 	}
-	err = fund.Post(ctx, tx, fund.Entry{At: s.now(), Kind: "contribution_held", Ref: paymentRef(n.Channel, n.Reference),
-		Postings: []fund.Posting{{Account: fund.Bank(b.Region), Amount: -n.Amount}, {Account: fund.Held(b.Region), Amount: n.Amount}}})
-	if err == nil {
-		err = s.record(ctx, tx, b, "contribution.held", n.Actor, map[string]string{"amount": n.Amount.String(), "channel": n.Channel})
+	return fund.Post(ctx, tx, fund.Entry{At: s.now(), Kind: "contribution_held", Ref: paymentRef(p.Channel, p.Reference),
+		Postings: []fund.Posting{{Account: fund.Bank(region), Amount: -p.Amount}, {Account: fund.Held(region), Amount: p.Amount}}})
+}
+
+// giveBack writes that a payment went back, with what that moves.
+func (s *Service) giveBack(ctx context.Context, tx *db.Tx, p *Payment, moves []fund.Posting) error {
+	if err := fund.Post(ctx, tx, fund.Entry{At: s.now(), Kind: "contribution_refund", Ref: paymentRef(p.Channel, p.Reference), Postings: moves}); err != nil {
+		return err
 	}
-	return p, err
+	return tx.Exec(ctx, `UPDATE bill_payment SET state = ?, refunded_at = ?, reason = ? WHERE channel = ? AND reference = ?`,
+		p.State, clock(s.now()), p.Reason, p.Channel, p.Reference)
+}
+
+// release is what giving back held money moves.
+func release(region string, amount money.Fen) []fund.Posting {
+	return []fund.Posting{{Account: fund.Held(region), Amount: -amount}, {Account: fund.Bank(region), Amount: amount}}
+}
+
+// found is the payment that a refund asks for.
+func (s *Service) found(ctx context.Context, tx *db.Tx, q RefundRequest) (*Payment, error) {
+	all, err := s.payments(ctx, tx, `channel = ? AND reference = ?`, q.Channel, q.Reference)
+	if err == nil && len(all) == 0 {
+		err = &Error{"reference", q.Reference, "渠道 " + q.Channel + " 没有这笔缴费"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &all[0], nil
 }
 
 func (s *Service) goodNotice(n Notice) error {
@@ -243,41 +282,32 @@ func (s *Service) Refund(ctx context.Context, tx *db.Tx, q RefundRequest) (*Paym
 	if q.Reason == "" {
 		return nil, &Error{"reason", "", "须写明退费原因"}
 	}
-	found, err := s.payments(ctx, tx, `channel = ? AND reference = ?`, q.Channel, q.Reference)
+	p, err := s.found(ctx, tx, q)
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 {
-		return nil, &Error{"reference", q.Reference, "渠道 " + q.Channel + " 没有这笔缴费"}
-	}
-	b, err := s.holdBill(ctx, tx, found[0].Bill)
+	b, err := s.holdBill(ctx, tx, p.Bill)
 	if err != nil {
 		return nil, err
 	}
 	// It may have been paid back while the person was waited for.
-	if found, err = s.payments(ctx, tx, `channel = ? AND reference = ?`, q.Channel, q.Reference); err != nil {
+	if p, err = s.found(ctx, tx, q); err != nil {
 		return nil, err
 	}
-	p := &found[0]
-	e := fund.Entry{At: s.now(), Kind: "contribution_refund", Ref: paymentRef(q.Channel, q.Reference)}
+	var moves []fund.Posting
 	switch p.State {
 	case Holding:
-		p.State = PaidBack
-		e.Postings = []fund.Posting{{Account: fund.Held(b.Region), Amount: -p.Amount}, {Account: fund.Bank(b.Region), Amount: p.Amount}}
+		p.State, moves = PaidBack, release(b.Region, p.Amount)
 	case Applied:
 		p.State = WrittenOff
-		if e.Postings, err = s.undo(ctx, tx, b, q); err != nil {
+		if moves, err = s.undo(ctx, tx, b, q); err != nil {
 			return nil, err
 		}
 	default:
 		return nil, &Error{"reference", q.Reference, "已退费（" + p.Reason + "），只退一次"}
 	}
 	p.Reason = q.Reason
-	if err := fund.Post(ctx, tx, e); err != nil {
-		return nil, err
-	}
-	if err := tx.Exec(ctx, `UPDATE bill_payment SET state = ?, refunded_at = ?, reason = ? WHERE channel = ? AND reference = ?`,
-		p.State, clock(s.now()), p.Reason, q.Channel, q.Reference); err != nil {
+	if err := s.giveBack(ctx, tx, p, moves); err != nil {
 		return nil, err
 	}
 	return p, audit.Append(ctx, tx, audit.Record{At: s.now(), Actor: q.Actor, Chain: audit.OfPerson(b.Person), Action: "contribution.refund", Subject: b.ID,

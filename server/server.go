@@ -58,9 +58,23 @@ func (c *Config) log() *slog.Logger {
 // SM2 key, which signs replies.
 const SignerFile = "sign.key"
 
-// CredentialFile is the name, in the data folder, of the file with the SM2 key
+// credentialFile is the name, in the data folder, of the file with the SM2 key
 // that codes of e-credentials are signed with.
-const CredentialFile = "credential.key"
+const credentialFile = "credential.key"
+
+// Issuer issues the codes of e-credentials of a data folder, for the regions of
+// the packages.
+func Issuer(data string, policies *policy.Store) (*credential.Issuer, error) {
+	signer, err := gm.LoadOrCreateSigner(filepath.Join(data, credentialFile))
+	if err != nil {
+		return nil, err
+	}
+	var regions []ident.Region
+	for _, r := range policies.Regions() {
+		regions = append(regions, ident.Region(r))
+	}
+	return credential.NewIssuer(signer, regions...)
+}
 
 // faces is what compares faces: beside made-up data the stand-in for tests, and
 // elsewhere nothing until one is fitted.
@@ -120,15 +134,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if c.pages != nil {
 		edge.Observer, edge.Fault, path = c.pages, c.pages, "/sandbox"
 	}
-	codes, err := gm.LoadOrCreateSigner(filepath.Join(c.Data, CredentialFile))
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	regions := make([]ident.Region, 0, len(c.Policies.Regions()))
-	for _, r := range c.Policies.Regions() {
-		regions = append(regions, ident.Region(r))
-	}
-	issuer, err := credential.NewIssuer(codes, regions...)
+	issuer, err := Issuer(c.Data, c.Policies)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
-	"github.com/anji-platform/anji/gm"
 )
 
 func accountCommand() *cobra.Command {
@@ -42,11 +40,7 @@ and the command exits 1.`,
 				return err
 			}
 			q.Day = day
-			policies, err := loadPolicies(policyDir)
-			if err != nil {
-				return err
-			}
-			sealer, err := gm.LoadOrCreateKey(filepath.Join(f.data, "key"))
+			policies, sealer, err := f.open(policyDir)
 			if err != nil {
 				return err
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
-	"github.com/anji-platform/anji/gm"
 )
 
 func bankCommand() *cobra.Command {
@@ -22,11 +20,7 @@ func bankCommand() *cobra.Command {
 	var f dataFlags
 	var policyDir, actor string
 	do := func(cmd *cobra.Command, run func(ctx context.Context, d *db.DB, b *channel.Bank) error) error {
-		policies, err := loadPolicies(policyDir)
-		if err != nil {
-			return err
-		}
-		sealer, err := gm.LoadOrCreateKey(filepath.Join(f.data, "key"))
+		policies, sealer, err := f.open(policyDir)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/anji-platform/anji/clearing"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/policy"
 )
 
 func clearingCommand() *cobra.Command {
@@ -71,6 +74,16 @@ func (f *dataFlags) store(ctx context.Context, do func(*db.DB) error) (err error
 		}
 	}
 	return withStore(ctx, at, do)
+}
+
+// open reads what commands on a data folder work with: the packages and the key.
+func (f *dataFlags) open(policyDir string) (*policy.Store, *gm.Sealer, error) {
+	policies, err := loadPolicies(policyDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	sealer, err := gm.LoadOrCreateKey(filepath.Join(f.data, "key"))
+	return policies, sealer, err
 }
 
 // withStore opens a store, which may be new, for f and closes it.

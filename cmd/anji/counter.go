@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -17,8 +16,6 @@ import (
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
-	"github.com/anji-platform/anji/gm"
-	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/server"
@@ -249,23 +246,11 @@ func counterCommand() *cobra.Command {
 		var policyDir, actor string
 		sub := &cobra.Command{Use: task.use, Short: task.short, Example: "  " + task.example + " --actor 王经办", Args: cobra.ExactArgs(task.args)}
 		sub.RunE = func(cmd *cobra.Command, args []string) error {
-			policies, err := loadPolicies(policyDir)
+			policies, sealer, err := f.open(policyDir)
 			if err != nil {
 				return err
 			}
-			sealer, err := gm.LoadOrCreateKey(filepath.Join(f.data, "key"))
-			if err != nil {
-				return err
-			}
-			signer, err := gm.LoadOrCreateSigner(filepath.Join(f.data, server.CredentialFile))
-			if err != nil {
-				return err
-			}
-			var regions []ident.Region
-			for _, r := range policies.Regions() {
-				regions = append(regions, ident.Region(r))
-			}
-			issuer, err := credential.NewIssuer(signer, regions...)
+			issuer, err := server.Issuer(f.data, policies)
 			if err != nil {
 				return err
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -14,7 +13,6 @@ import (
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
-	"github.com/anji-platform/anji/gm"
 )
 
 func employerCommand() *cobra.Command {
@@ -23,11 +21,7 @@ func employerCommand() *cobra.Command {
 	var policyDir, actor string
 	// do runs f with the service over the store.
 	do := func(cmd *cobra.Command, run func(ctx context.Context, d *db.DB, s *contribution.Service) error) error {
-		policies, err := loadPolicies(policyDir)
-		if err != nil {
-			return err
-		}
-		sealer, err := gm.LoadOrCreateKey(filepath.Join(f.data, "key"))
+		policies, sealer, err := f.open(policyDir)
 		if err != nil {
 			return err
 		}

@@ -37,11 +37,12 @@ CREATE TABLE bill (
 CREATE UNIQUE INDEX bill_period ON bill (person, scheme, from_day) WHERE state < 2;
 CREATE INDEX bill_person ON bill (person, from_day);
 
--- Money that came in (缴费到账), by the channel's own number: each counts once.
+-- Money that came in (缴费到账), by the channel's own number: each counts once,
+-- whatever it is for. bill is a bill's or an employer's declaration's.
 CREATE TABLE bill_payment (
     channel     TEXT NOT NULL,
     reference   TEXT NOT NULL,
-    bill        TEXT NOT NULL REFERENCES bill (id),
+    bill        TEXT NOT NULL,
     amount      BIGINT NOT NULL,
     at          TEXT NOT NULL,
     state       INTEGER NOT NULL,

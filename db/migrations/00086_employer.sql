@@ -60,19 +60,3 @@ CREATE TABLE declared (
     PRIMARY KEY (declaration, n)
 );
 CREATE UNIQUE INDEX declared_once ON declared (person, month) WHERE live = 1;
-
--- Money that came in for declarations, as bill_payment.
-CREATE TABLE declaration_payment (
-    channel     TEXT NOT NULL,
-    reference   TEXT NOT NULL,
-    declaration TEXT NOT NULL REFERENCES declaration (id),
-    amount      BIGINT NOT NULL,
-    at          TEXT NOT NULL,
-    state       INTEGER NOT NULL,
-    note        TEXT NOT NULL,
-    actor       TEXT NOT NULL,
-    refunded_at TEXT NOT NULL DEFAULT '',
-    reason      TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (channel, reference)
-);
-CREATE INDEX declaration_payment_of ON declaration_payment (declaration);
