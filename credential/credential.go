@@ -347,6 +347,7 @@ const (
 	ForDevice     = "绑定新设备"
 	ForReset      = "恢复凭证或重设密码"
 	ForFamily     = "绑定亲情账户"
+	ForSignIn     = "登录"
 )
 
 // Activate activates a person's credential (激活): who they say they are is in the
@@ -666,7 +667,7 @@ func (s *Service) SendSMS(ctx context.Context, tx *db.Tx, phone, purpose string)
 	if err := goodPhone(phone); err != nil {
 		return err
 	}
-	if !slices.Contains([]string{ForActivation, ForDevice, ForReset, ForFamily}, purpose) {
+	if !slices.Contains([]string{ForActivation, ForDevice, ForReset, ForFamily, ForSignIn}, purpose) {
 		return &Error{"purpose", purpose, "不发送用于它的验证码"}
 	}
 	now, today := s.Now(), s.today()
@@ -753,6 +754,11 @@ func (s *Service) checkSMS(ctx context.Context, tx *db.Tx, phone, purpose, code 
 		return tx.Exec(ctx, `UPDATE sms_code SET until_ms = 0 WHERE phone = ? AND purpose = ?`, key, purpose)
 	}
 	return nil
+}
+
+// ProveSMS checks, once, the code that was sent to a phone for a purpose.
+func (s *Service) ProveSMS(ctx context.Context, phone, purpose, code string) error {
+	return s.failing(ctx, func(tx *db.Tx) error { return s.checkSMS(ctx, tx, phone, purpose, code, true) })
 }
 
 // Tidy removes what is of no more use: accepted codes and tokens whose life is

@@ -78,6 +78,9 @@ var holdings = []holding{
 	{"credential_device", "绑定的设备", []string{"person"}, "name, bound_at", ""},
 	{"credential_family", "亲情账户", []string{"guardian", "dependant"}, "guardian, dependant, relation, from_day, to_day", ""},
 	{"credential", "电子凭证", []string{"person"}, "state, changed_at, why", ""},
+	{"login_password", "登录密码", []string{"person"}, "changed_at", ""},
+	{"session", "登录会话", []string{"person"}, "seen_ms, until_ms", ""},
+	{"agency", "委托代办", []string{"principal", "agent"}, "principal, agent, from_day, to_day, at", ""},
 	{"card_stop", "社保卡挂失", []string{"person"}, "changed_at, why", ""},
 }
 

@@ -65,7 +65,7 @@ func (w *world) id(citizenID string) (id string) {
 // so that a new table cannot be forgotten.
 func TestHoldings(t *testing.T) {
 	w := open(t)
-	names := regexp.MustCompile(`^(person|owner|beneficiary|guardian|dependant|payer)$`)
+	names := regexp.MustCompile(`^(person|owner|beneficiary|guardian|dependant|payer|principal|agent)$`)
 	query := `SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'`
 	if dbtest.Postgres() {
 		query = `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'`
