@@ -72,6 +72,9 @@ type Abstract struct {
 	Blood      []Blood
 }
 
+// Refusal says what of the request is refused, and why.
+func (e *Error) Refusal() (field, value, want string) { return e.Field, e.Value, e.Want }
+
 // Patient is what is said of the patient and whom to ask.
 type Patient struct {
 	Nationality, Occupation, Address, PostCode             string

@@ -40,6 +40,9 @@ func (e *Error) Error() string {
 	return e.Field + "「" + e.Value + "」：" + e.Want
 }
 
+// Refusal says what of the request is refused, and why.
+func (e *Error) Refusal() (field, value, want string) { return e.Field, e.Value, e.Want }
+
 // zone is the one time of the country (北京时间).
 var zone = time.FixedZone("CST", 8*60*60)
 

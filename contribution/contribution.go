@@ -39,6 +39,9 @@ func (e *Error) Error() string {
 	return e.Field + "「" + e.Value + "」：" + e.Want
 }
 
+// Refusal says what of the request is refused, and why.
+func (e *Error) Refusal() (field, value, want string) { return e.Field, e.Value, e.Want }
+
 // Service collects contributions under the packages of a store.
 type Service struct {
 	store    *policy.Store

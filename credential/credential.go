@@ -46,6 +46,9 @@ func (e *Error) Error() string {
 	return e.Field + "「" + e.Value + "」：" + e.Want
 }
 
+// Refusal says what of the request is refused, and why.
+func (e *Error) Refusal() (field, value, want string) { return e.Field, e.Value, e.Want }
+
 // What is allowed of proofs.
 const (
 	PasswordLength = 6

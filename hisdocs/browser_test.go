@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/anji-platform/anji/portal/browsertest"
+	"github.com/anji-platform/anji/web/browsertest"
 )
 
 func run[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {

@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/anji-platform/anji/portal"
-	"github.com/anji-platform/anji/portal/browsertest"
+	"github.com/anji-platform/anji/web/browsertest"
 )
 
 func must(t *testing.T, err error) {

@@ -21,6 +21,7 @@ import (
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/web"
 )
 
 // ErrNotFound is what a source of data returns, wrapped or not, for a thing
@@ -125,7 +126,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("/policies", h.page(h.policies))
 	mux.HandleFunc("/policies/{region}", h.page(h.policy))
 	mux.HandleFunc("/healthz", h.healthz)
-	mux.Handle("/static/{name}", static)
+	mux.Handle("/static/{name}", web.Static)
 	mux.HandleFunc("/", h.page(func(*http.Request, *view) error { return ErrNotFound }))
 	return h.guard(mux)
 }

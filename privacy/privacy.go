@@ -31,6 +31,9 @@ func (e *Error) Error() string {
 	return e.Field + "「" + e.Value + "」：" + e.Want
 }
 
+// Refusal says what of the request is refused, and why.
+func (e *Error) Refusal() (field, value, want string) { return e.Field, e.Value, e.Want }
+
 // A holding is one table that holds something of people.
 type holding struct {
 	table   string

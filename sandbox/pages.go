@@ -15,9 +15,9 @@ import (
 	"github.com/anji-platform/anji/his"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
-	"github.com/anji-platform/anji/portal"
-	"github.com/anji-platform/anji/portal/asset"
 	"github.com/anji-platform/anji/provider"
+	"github.com/anji-platform/anji/web"
+	"github.com/anji-platform/anji/web/asset"
 )
 
 //go:embed static templates
@@ -28,7 +28,7 @@ var static = asset.Load(files, "static", "/sandbox/static/")
 // pages are the templates by name, each together with the layout.
 var pages = func() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"portal": portal.Asset, "asset": static.Address,
+		"portal": web.Asset, "asset": static.Address,
 		"time": clock, "duration": duration, "class": class, "level": level, "ceiling": ceiling, "firstPay": firstPay,
 		"forced": kindTitle, "kinds": func() any { return kinds }, "outcomes": func() any { return outcomes },
 		"providers": func() []provider.Provider { return demo.Providers }, "items": func() []catalogue.Item { return demo.Items },

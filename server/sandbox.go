@@ -238,7 +238,7 @@ const phone = "sandbox"
 // issue gives the fixed people e-credentials, and tokens for makers of a HIS who
 // have nothing to scan with. Those of an opened store may have them.
 func issue(ctx context.Context, tx *db.Tx, s *Server, c *Config) error {
-	if err := employ(ctx, tx, s, c); err != nil {
+	if err := errors.Join(employ(ctx, tx, s, c), work(ctx, tx, s)); err != nil {
 		return err
 	}
 	for _, p := range demo.People() {

@@ -31,6 +31,8 @@ import (
 	"github.com/anji-platform/anji/portal/employer"
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
+	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/web"
 )
 
 // Config says what a server works with.
@@ -100,6 +102,7 @@ type Server struct {
 	Register    *enrolment.Register
 	Settlement  *settlement.Service
 	Credentials *credential.Service
+	SignIn      *signin.Service
 	Handler     http.Handler
 
 	log *slog.Logger
@@ -157,6 +160,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		mux.Handle(desk, pages)
 		mux.Handle(desk+"/", pages)
 	}
+	mount(mux, s.site(&c))
 	mux.Handle("/", portal.New(portal.Config{
 		Settlements: settlements{s}, Packages: packages{c.Policies, c.Now},
 		HIS:       portal.HIS{Address: c.Address + "/his", Sample: hospital.Sample(), Docs: "/his/docs"},
@@ -173,7 +177,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 // docsConfig is the interface's reference. Messages can be tried on made-up data
 // only.
 func docsConfig(i *his.Server, synthetic bool) hisdocs.Config {
-	c := hisdocs.Config{Interface: i, Asset: portal.Asset}
+	c := hisdocs.Config{Interface: i, Asset: web.Asset}
 	if synthetic {
 		for _, p := range demo.Providers {
 			c.Providers = append(c.Providers, hisdocs.Provider{Code: p.Code, Name: p.Name, Region: p.Region})
@@ -241,8 +245,8 @@ func (s *Server) tidy(ctx context.Context) {
 			t.Stop()
 			return
 		case <-t.C:
-			if err := s.Credentials.Tidy(ctx); err != nil && ctx.Err() == nil {
-				s.log.Error("server: old codes were not removed", "error", err)
+			if err := errors.Join(s.Credentials.Tidy(ctx), s.SignIn.Tidy(ctx)); err != nil && ctx.Err() == nil {
+				s.log.Error("server: old codes and sessions were not removed", "error", err)
 			}
 		}
 	}

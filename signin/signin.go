@@ -61,6 +61,9 @@ func (e *Error) Error() string {
 	return e.Field + "「" + e.Value + "」：" + e.Want
 }
 
+// Refusal says what of the request is refused, and why.
+func (e *Error) Refusal() (field, value, want string) { return e.Field, e.Value, e.Want }
+
 // Config is what a Service works with. Iterations and Now may be left out.
 type Config struct {
 	DB         *db.DB

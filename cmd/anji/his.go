@@ -11,7 +11,7 @@ import (
 
 	"github.com/anji-platform/anji/his"
 	"github.com/anji-platform/anji/hisdocs"
-	"github.com/anji-platform/anji/portal"
+	"github.com/anji-platform/anji/web"
 )
 
 func hisCommand() *cobra.Command {
@@ -77,7 +77,7 @@ OpenAPI description, into a folder, making it if need be. Open index.html.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all := hisdocs.Files(his.New(his.Config{}))
 			for _, name := range []string{"style.css", "icon.svg"} {
-				all[name] = portal.Content(name)
+				all[name] = web.Content(name)
 			}
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return err

@@ -28,8 +28,8 @@ import (
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/money"
-	"github.com/anji-platform/anji/portal"
-	"github.com/anji-platform/anji/portal/asset"
+	"github.com/anji-platform/anji/web"
+	"github.com/anji-platform/anji/web/asset"
 )
 
 // Config is what the pages are made of. All but Pay, Log and Now are needed.
@@ -68,7 +68,7 @@ func New(c Config) http.Handler {
 	}
 	h := &handler{Config: c, pages: map[string]*template.Template{}}
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"portal": portal.Asset, "asset": static.Address, "yuan": money.Fen.Grouped, "month": func(d civil.Date) string { return d.String()[:7] },
+		"portal": web.Asset, "asset": static.Address, "yuan": money.Fen.Grouped, "month": func(d civil.Date) string { return d.String()[:7] },
 		"mask": ident.Mask, "synthetic": func() bool { return c.Synthetic },
 	}).ParseFS(files, "templates/layout.html"))
 	for _, name := range []string{"employers.html", "employer.html", "declaration.html", "error.html"} {

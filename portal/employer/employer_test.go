@@ -22,8 +22,8 @@ import (
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/policies"
 	"github.com/anji-platform/anji/policy"
-	"github.com/anji-platform/anji/portal/browsertest"
 	"github.com/anji-platform/anji/server"
+	"github.com/anji-platform/anji/web/browsertest"
 )
 
 func must(t testing.TB, err error) {

@@ -1,0 +1,101 @@
+package web
+
+import (
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/anji-platform/anji/bill"
+	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/policy"
+)
+
+// Say picks the text in the language of the page.
+func (v *Visit) Say(zh, en string) string { return v.Lang.Say(zh, en) }
+
+// Money writes an amount for people, with its unit.
+func (v *Visit) Money(a money.Fen) string { return v.Lang.Money(a) }
+
+// Number writes an amount without its unit, for a column that names it.
+func (v *Visit) Number(a money.Fen) string { return a.Grouped() }
+
+// Care is the kind of care in words.
+func (v *Visit) Care(k policy.VisitKind) string { return bill.VisitName(v.Lang, k) }
+
+// Time writes a moment in the time of China.
+func (v *Visit) Time(t time.Time) string { return t.In(china).Format("2006-01-02 15:04") }
+
+// Day writes a day for people: 2025年6月1日, 1 Jun 2025.
+func (v *Visit) Day(d civil.Date) string {
+	if d == 0 {
+		return v.Say("长期", "open")
+	}
+	return d.Time().Format(v.Say("2006年1月2日", "2 Jan 2006"))
+}
+
+// china is the one time zone of the country (北京时间).
+var china = time.FixedZone("CST", 8*60*60)
+
+// Synthetic reports whether the data is made up.
+func (v *Visit) Synthetic() bool { return v.site.Synthetic }
+
+// Notice is of maintenance, "" for none.
+func (v *Visit) Notice() string {
+	if v.site.Notice == nil {
+		return ""
+	}
+	return v.site.Notice()
+}
+
+// App is the name of the pages that this one is of.
+func (v *Visit) App() string { return v.app.Name }
+
+// SignInPath is where to sign in.
+func (v *Visit) SignInPath() string { return v.app.SignIn }
+
+// Nav is the navigation, with the entry that this page is under marked.
+func (v *Visit) Nav() []Link {
+	if v.app.Nav == nil {
+		return nil
+	}
+	links := v.app.Nav(v)
+	best := -1
+	for i, l := range links {
+		if (v.URL.Path == l.Path || strings.HasPrefix(v.URL.Path, strings.TrimSuffix(l.Path, "/")+"/")) && (best < 0 || len(l.Path) > len(links[best].Path)) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		links[best].Here = true
+	}
+	return links
+}
+
+// Switch is where the other language, or size of type, is chosen, and leads back
+// here.
+func (v *Visit) Switch(name, value string) string {
+	return "/prefs?" + url.Values{name: {value}, "next": {v.URL.RequestURI()}}.Encode()
+}
+
+// Filled is what was filled into a field before, for a form that is shown again.
+func (v *Visit) Filled(name, otherwise string) string {
+	if v.Form == nil || !v.Form.Has(name) {
+		return otherwise
+	}
+	return v.Value(name)
+}
+
+// Wrong reports whether the fault is about a field.
+func (v *Visit) Wrong(field string) bool { return v.Fault != "" && v.Field == field }
+
+// MaskName keeps the first character of a name: 张安 becomes 张*.
+func MaskName(name string) string {
+	n := utf8.RuneCountInString(name)
+	if n == 0 {
+		return ""
+	}
+	first, _ := utf8.DecodeRuneInString(name)
+	return string(first) + strings.Repeat("*", max(1, min(n-1, 3)))
+}
