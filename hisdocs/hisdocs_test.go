@@ -324,7 +324,7 @@ func TestFailures(t *testing.T) {
 func TestServerDocs(t *testing.T) {
 	s := sandbox(t)
 	for path, want := range map[string]string{
-		"/": `href="/his/docs"`, "/his/docs": "示例区医院", "/his/coverage": "字段覆盖", "/his/openapi.json": `"openapi": "3.1.0"`,
+		"/demo": `href="/his/docs"`, "/his/docs": "示例区医院", "/his/coverage": "字段覆盖", "/his/openapi.json": `"openapi": "3.1.0"`,
 	} {
 		r, err := http.Get(s.URL + path)
 		must(t, err)

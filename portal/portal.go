@@ -1,244 +1,145 @@
-// Package portal is what a person sees of Anji in a browser (个人门户): the
-// settlements just made, each with its bill explained to the article, and the
-// policy packages in force. It reads and never writes; where its data comes
-// from is behind the small interfaces of this package.
-//
-// Pages work without script, on a phone first, in Chinese and with ?lang=en
-// in English. Names and citizen IDs are masked here, so that no source of
-// data can forget to.
+// Package portal is what insured people see (个人网厅), on a phone first: their
+// e-credential, insurance, contributions, account and care, each settlement as an
+// explained bill, and what care would cost them. People act for themselves, for
+// family under their phone, or for who authorised them; every page is about
+// whom the session acts for, and never takes a person's number from a form.
 package portal
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"html/template"
-	"log/slog"
-	"net/http"
+	"embed"
 	"time"
 
-	"github.com/anji-platform/anji/bill"
+	"github.com/anji-platform/anji/account"
+	"github.com/anji-platform/anji/channel"
 	"github.com/anji-platform/anji/civil"
-	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/contribution"
+	"github.com/anji-platform/anji/credential"
+	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/privacy"
+	"github.com/anji-platform/anji/settlement"
+	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
 )
 
-// ErrNotFound is what a source of data returns, wrapped or not, for a thing
-// it does not have.
-var ErrNotFound = errors.New("portal: not found")
+//go:embed templates
+var files embed.FS
 
-// Settlements is where the settlements come from.
-type Settlements interface {
-	// Recent returns the last n settlements, the newest first.
-	Recent(ctx context.Context, n int) ([]Row, error)
-	// Get returns one settlement, or ErrNotFound.
-	Get(ctx context.Context, id string) (*Settled, error)
-}
+// Persona is one of the made-up people, to sign in as with one tap.
+type Persona struct{ CitizenID, Name, Situation string }
 
-// Row is a settlement in a list (结算列表).
-type Row struct {
-	ID       string
-	Time     time.Time
-	Name     string // of the person, unmasked
-	Provider string // name of the provider (定点医药机构)
-	Visit    policy.VisitKind
-	Total    money.Fen
-	Fund     money.Fen // paid by all funds
-	Person   money.Fen // borne by the person, account and cash
-	Refused  bool
-	Reversed bool // 已撤销
-}
-
-// Settled is a settlement with all that explains it.
-type Settled struct {
-	ID        string
-	Time      time.Time
-	Name      string // of the person, unmasked
-	CitizenID string // 公民身份号码, unmasked
-	Provider  string
-	Reversed  bool
-	Case      *policy.Case
-	Result    *policy.Result
-	Steps     []policy.Step // may be nil
-}
-
-// Packages is where the policy packages come from.
-type Packages interface {
-	// List returns the packages in the order they are to be shown, the
-	// versions of a region together and the oldest first.
-	List(ctx context.Context) ([]PackageRow, error)
-	// Explain returns the package of the region that holds today, or
-	// ErrNotFound.
-	Explain(ctx context.Context, region string, lang bill.Lang) (*ExplainedPackage, error)
-}
-
-// PackageRow is a policy package in a list (政策包).
-type PackageRow struct {
-	Region, Name, Version string
-	From, To              civil.Date // To is zero while it holds
-	Note                  string     // how far its documents were checked, in Chinese
-}
-
-// ExplainedPackage is a package and its rules as a fragment of HTML. The
-// fragment's headings begin at h2; it has no scripts, styles or style
-// attributes, which the content security policy would stop.
-type ExplainedPackage struct {
-	PackageRow
-	HTML template.HTML
-}
-
-// HIS is the address of the hospital interface as the home page shows it.
-type HIS struct {
-	Address string // such as http://localhost:8080/his
-	Sample  string // a request body to try, in JSON; "" shows the address alone
-	Docs    string // the path of the interface's reference; "" for none
-}
-
-// Config is what the portal is made of. Settlements and Packages are needed.
+// Config is what the portal is made of. Pay, Personas and Now may be left out.
 type Config struct {
-	Settlements Settlements
-	Packages    Packages
-	HIS         HIS
-	Log         *slog.Logger                // nil: slog.Default()
-	Health      func(context.Context) error // nil: always healthy
-	Synthetic   bool                        // the data is made up: say so on every page
-	Employers   string                      // path of the pages for employers; "": there are none
-	Sandbox     string                      // path of the pages for makers of a HIS; "": there are none
+	DB         *db.DB
+	Register   *enrolment.Register
+	Policies   *policy.Store
+	SignIn     *signin.Service
+	Codes      *credential.Service
+	Settlement *settlement.Service
+	Dues       *contribution.Service
+	Accounts   *account.Service
+	Wallet     *channel.Wallet
+	Privacy    *privacy.Service
+	// Pay makes an order for a bill and returns where to pay it, from where the
+	// person comes back to a page; nil: nothing can be paid online here.
+	Pay func(ctx context.Context, bill, back string) (address string, err error)
+	Now func() time.Time // nil: time.Now
+	// Personas are people that anybody may sign in as: beside made-up data only.
+	Personas []Persona
+	// Device is the phone of the personas' e-credentials.
+	Device string
 }
 
-// recentRows is how many settlements the home page lists.
-const recentRows = 20
+type handler struct{ Config }
 
-// maxID bounds what is asked of the sources of data.
-const maxID = 64
+// SignIn is where people sign in.
+const SignIn = "/sign-in"
 
-// New returns the portal. It serves GET and HEAD on /, /settlements/{id},
-// /policies, /policies/{region}, /healthz and /static/.
-func New(c Config) http.Handler {
-	if c.Log == nil {
-		c.Log = slog.Default()
+var people = []signin.Role{signin.Person}
+
+// New returns the portal.
+func New(c Config) *web.App {
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	h := &handler{Config: c, pages: loadTemplates()}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", h.page(h.home))
-	mux.HandleFunc("/settlements/{id}", h.page(h.settlement))
-	mux.HandleFunc("/policies", h.page(h.policies))
-	mux.HandleFunc("/policies/{region}", h.page(h.policy))
-	mux.HandleFunc("/healthz", h.healthz)
-	mux.Handle("/static/{name}", web.Static)
-	mux.HandleFunc("/", h.page(func(*http.Request, *view) error { return ErrNotFound }))
-	return h.guard(mux)
-}
+	h := &handler{c}
+	routes := []web.Route{
+		{Pattern: "GET /{$}", For: web.Everyone, Do: h.home},
+		{Pattern: "GET /prefs", For: web.Everyone, Do: h.prefer},
+		{Pattern: "GET " + SignIn, For: web.Everyone, Do: h.door},
+		{Pattern: "POST /sign-in/code", For: web.Everyone, Do: h.send, Again: h.door},
+		{Pattern: "POST " + SignIn, For: web.Everyone, Do: h.byCode, Again: h.door},
+		{Pattern: "POST /sign-in/password", For: web.Everyone, Do: h.byPassword, Again: h.door},
+		{Pattern: "POST /sign-in/choose", For: web.Everyone, Do: h.choose},
+		{Pattern: "POST /sign-out", For: web.Everyone, Do: h.leave},
 
-type handler struct {
-	Config
-	pages map[string]*template.Template
-}
+		{Pattern: "GET /estimate", For: web.Everyone, Do: h.estimate},
+		{Pattern: "GET /catalogue", For: web.Everyone, Do: h.catalogue},
+		{Pattern: "GET /providers", For: web.Everyone, Do: h.providers},
 
-// contentPolicy allows what this server sends and nothing else; the pages
-// have no script at all.
-const contentPolicy = "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-
-// guard sets the headers of every answer and turns other methods away.
-func (h *handler) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		head := w.Header()
-		head.Set("Content-Security-Policy", contentPolicy)
-		head.Set("X-Content-Type-Options", "nosniff")
-		head.Set("Referrer-Policy", "no-referrer")
-		head.Set("Cross-Origin-Opener-Policy", "same-origin")
-		head.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			head.Set("Allow", "GET, HEAD")
-			head.Set("Cache-Control", "no-store")
-			http.Error(w, "这里只接受 GET 和 HEAD 请求。 Only GET and HEAD are accepted here.", http.StatusMethodNotAllowed)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// page answers with the view that f fills. The page is written whole or not
-// at all: an error or a panic gives an error page, never half a bill.
-func (h *handler) page(f func(*http.Request, *view) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		v := newView(h, r)
-		body, err := h.render(r, v, f)
-		status := http.StatusOK
-		switch {
-		case err == nil:
-		case r.Context().Err() != nil:
-			return // nobody waits for the answer any more
-		case errors.Is(err, ErrNotFound):
-			status = http.StatusNotFound
-		default:
-			status = http.StatusInternalServerError
-			h.Log.ErrorContext(r.Context(), "portal page failed", "path", r.URL.Path, "error", err)
-		}
-		if err != nil {
-			body, err = h.failure(r, status)
-			if err != nil {
-				h.Log.ErrorContext(r.Context(), "portal error page failed", "error", err)
-				http.Error(w, "暂时无法显示 Not available", http.StatusInternalServerError)
-				return
-			}
-		}
-		head := w.Header()
-		head.Set("Content-Type", "text/html; charset=utf-8")
-		head.Set("Content-Language", v.Lang.Say("zh-CN", "en"))
-		if v.public && status == http.StatusOK {
-			head.Set("Cache-Control", "no-cache")
-		} else {
-			head.Set("Cache-Control", "no-store") // it is about a person
-		}
-		w.WriteHeader(status)
-		if _, err := w.Write(body); err != nil {
-			h.Log.DebugContext(r.Context(), "portal answer not taken", "error", err)
-		}
+		{Pattern: "GET /me", For: people, Do: h.me},
+		{Pattern: "GET /me/credential", For: people, Do: h.credential},
+		{Pattern: "POST /me/credential/code", For: people, Do: h.credentialCode, Again: h.credential},
+		{Pattern: "POST /me/credential/activate", For: people, Do: h.activate, Again: h.credential, Limit: 8 << 20},
+		{Pattern: "POST /me/credential/device", For: people, Do: h.bindDevice, Again: h.credential},
+		{Pattern: "GET /me/insurance", For: people, Do: h.insurance},
+		{Pattern: "GET /me/contributions", For: people, Do: h.contributions},
+		{Pattern: "POST /me/contributions/{bill}/pay", For: people, Do: h.pay, Again: h.contributions},
+		{Pattern: "POST /me/contributions/{bill}/wallet", For: people, Do: h.payWallet, Again: h.contributions},
+		{Pattern: "GET /me/account", For: people, Do: h.account},
+		{Pattern: "POST /me/account/family", For: people, Do: h.grant, Again: h.account},
+		{Pattern: "POST /me/account/family/{beneficiary}/end", For: people, Do: h.revoke, Again: h.account},
+		{Pattern: "GET /me/care", For: people, Do: h.care},
+		{Pattern: "GET /me/care/{settlement}", For: people, Do: h.settlement},
+		{Pattern: "GET /me/messages", For: people, Do: h.messages},
+		{Pattern: "GET /me/family", For: people, Do: h.family},
+		{Pattern: "POST /me/family/act", For: people, Do: h.act, Again: h.family},
+		{Pattern: "POST /me/family/authorise", For: people, Do: h.authorise, Again: h.family},
+		{Pattern: "POST /me/family/{agent}/withdraw", For: people, Do: h.withdraw, Again: h.family},
+		{Pattern: "GET /me/password", For: people, Do: h.passwordForm},
+		{Pattern: "POST /me/password", For: people, Do: h.password, Again: h.passwordForm},
+		{Pattern: "POST /me/copy", For: people, Do: h.copy, Again: h.me},
 	}
+	if len(c.Personas) > 0 {
+		routes = append(routes, web.Route{Pattern: "POST /sign-in/demo", For: web.Everyone, Do: h.demo, Again: h.door})
+	}
+	return &web.App{Name: "portal", Layout: "phone.html", SignIn: SignIn, Files: files, Funcs: funcs, Routes: routes, Nav: nav}
 }
 
-func (h *handler) render(r *http.Request, v *view, f func(*http.Request, *view) error) (body []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{p}
-		}
-	}()
-	if err := f(r, v); err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if err := h.pages[v.template].Execute(&b, v); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-func (h *handler) failure(r *http.Request, status int) ([]byte, error) {
-	return h.render(r, newView(h, r), func(_ *http.Request, v *view) error {
-		v.template = "error.html"
-		v.Title = v.Say("暂时无法显示", "Not available")
-		if status == http.StatusNotFound {
-			v.Title = v.Say("没有找到这个页面", "Page not found")
-		}
-		v.Data = status == http.StatusNotFound
+func nav(v *web.Visit) []web.Link {
+	if v.Who == nil || v.Who.Operator != nil {
 		return nil
-	})
+	}
+	return []web.Link{
+		{Path: "/", Title: v.Say("首页", "Home"), Icon: "home"},
+		{Path: "/me/credential", Title: v.Say("凭证码", "Code"), Icon: "code"},
+		{Path: "/me/care", Title: v.Say("就医", "Care"), Icon: "care"},
+		{Path: "/me", Title: v.Say("我的", "Me"), Icon: "me"},
+	}
 }
 
-func (h *handler) healthz(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	answer := "ok\n"
-	if h.Health != nil {
-		if err := h.Health(r.Context()); err != nil {
-			h.Log.ErrorContext(r.Context(), "portal unhealthy", "error", err)
-			w.WriteHeader(http.StatusServiceUnavailable)
-			answer = "unavailable\n"
-		}
+// china is the one time of the country (北京时间).
+var china = time.FixedZone("CST", 8*60*60)
+
+func (h *handler) today() civil.Date { return civil.Of(h.Now().In(china)) }
+
+func (h *handler) read(v *web.Visit, f func(context.Context, *db.Tx) error) error {
+	return h.DB.View(v.Ctx(), func(tx *db.Tx) error { return f(v.Ctx(), tx) })
+}
+
+func (h *handler) write(v *web.Visit, f func(context.Context, *db.Tx) error) error {
+	return h.DB.Update(v.Ctx(), func(tx *db.Tx) error { return f(v.Ctx(), tx) })
+}
+
+// prefer keeps the language and the size of type in the browser.
+func (h *handler) prefer(v *web.Visit) error {
+	switch q := v.URL.Query(); {
+	case q.Get(web.LangCookie) == "zh" || q.Get(web.LangCookie) == "en":
+		v.Prefer(web.LangCookie, q.Get(web.LangCookie))
+	case q.Get(web.LargeCookie) == "0" || q.Get(web.LargeCookie) == "1":
+		v.Prefer(web.LargeCookie, q.Get(web.LargeCookie))
 	}
-	if _, err := w.Write([]byte(answer)); err != nil {
-		h.Log.DebugContext(r.Context(), "portal answer not taken", "error", err)
-	}
+	return v.Go(v.Next("/"))
 }

@@ -4,6 +4,7 @@ package provider
 import (
 	"context"
 
+	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/policy"
 )
@@ -57,6 +58,17 @@ func Named(ctx context.Context, tx *db.Tx, name string, limit int) (all []Provid
 		all = append(all, p)
 		return err
 	}, columns+`WHERE name = ? ORDER BY code LIMIT ?`, name, limit)
+	return all, err
+}
+
+// Search finds providers by a part of their name, or all of them, in order of
+// their codes.
+func Search(ctx context.Context, tx *db.Tx, part string, p catalogue.Page) (all []Provider, err error) {
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		x, err := scan(rows)
+		all = append(all, x)
+		return err
+	}, columns+`WHERE name LIKE ? ESCAPE '!' ORDER BY code LIMIT ? OFFSET ?`, catalogue.Contains(part), p.Limit, p.Offset)
 	return all, err
 }
 

@@ -19,7 +19,7 @@ import (
 func TestExchanges(t *testing.T) {
 	b := newBench(t)
 	b.shows("/sandbox", []string{"还没有报文"}, []string{`<div class="card empty" id="empty" hidden>`})
-	b.shows("/", []string{`href="/sandbox"`}, nil)
+	b.shows("/demo", []string{`href="/sandbox"`}, nil)
 	h := b.signedIn("H99010000201", "990100")
 	st, err := h.Outpatient(context.Background(), demo.LiJi, "李济", bill)
 	must(t, err)
@@ -143,7 +143,7 @@ func TestLostReply(t *testing.T) {
 	if code != "0" || !strings.Contains(reply, `"setl_id":"`+lost[1]+`"`) {
 		t.Errorf("again: %s %s, want settlement %s", code, reply, lost[1])
 	}
-	_, text = b.get("/")
+	_, text = b.get("/demo")
 	if n := strings.Count(text, `href="/settlements/`); n != 1 {
 		t.Errorf("%d settlements", n)
 	}

@@ -2,12 +2,16 @@ package server
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
+	"github.com/anji-platform/anji/account"
+	"github.com/anji-platform/anji/channel"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
+	"github.com/anji-platform/anji/employer"
 	"github.com/anji-platform/anji/office"
+	"github.com/anji-platform/anji/portal"
+	"github.com/anji-platform/anji/privacy"
 	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
 )
@@ -21,16 +25,40 @@ func (s *Server) site(c *Config) *web.Site {
 			door.Demo = append(door.Demo, office.Account{Name: o.Name, Title: o.Title, Works: o.Works()})
 		}
 	}
+	own := portal.Config{DB: s.DB, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Codes: s.Credentials, Settlement: s.Settlement,
+		Dues: s.dues, Accounts: account.New(c.Policies, s.Register, c.Now), Privacy: privacy.New(s.Register, c.Now), Now: c.Now,
+		Wallet: &channel.Wallet{DB: s.DB, Store: c.Policies, Register: s.Register, Dues: s.dues, Codes: s.Credentials, Now: c.Now}}
+	staff := employer.Config{DB: s.DB, Dues: s.dues, Register: s.Register, Now: c.Now}
+	if c.Synthetic {
+		own.Device, own.Pay = phone, s.pay(c)
+		staff.Pay = own.Pay
+		for _, p := range demo.People() {
+			own.Personas = append(own.Personas, portal.Persona{CitizenID: p.CitizenID, Name: p.Name, Situation: p.Situation})
+		}
+	}
 	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
-		office.New(door))
+		portal.New(own), office.New(door), employer.New(staff))
 }
 
-// sitePaths are the addresses that the site answers for.
-var sitePaths = []string{"/office/", "/console", "/console/", "/counter", "/counter/"}
-
-func mount(mux *http.ServeMux, site *web.Site) {
-	for _, p := range sitePaths {
-		mux.Handle(p, site)
+// pay pays over the local test channel, at once: beside made-up data.
+func (s *Server) pay(c *Config) func(ctx context.Context, due, back string) (string, error) {
+	gateway, err := channel.NewTestGateway()
+	if err != nil {
+		panic(err) // no randomness: nothing works
+	}
+	online := &channel.Online{DB: s.DB, Dues: s.dues, Gateway: gateway, Now: c.Now}
+	return func(ctx context.Context, due, back string) (string, error) {
+		order, _, err := online.Start(ctx, due, "demo")
+		if err != nil {
+			return "", err
+		}
+		at := c.Now()
+		trade, err := gateway.Pay(order.ID, at)
+		if err != nil {
+			return "", err
+		}
+		_, err = online.Receive(ctx, channel.Paid{Order: order.ID, Trade: trade, Amount: order.Amount, At: at})
+		return back, err
 	}
 }
 

@@ -87,7 +87,7 @@ func (s *Sandbox) open(ctx context.Context, file string) (*generation, error) {
 	}
 	err = s.seed(ctx, srv)
 	if err == nil {
-		err = srv.DB.Update(ctx, func(tx *db.Tx) error { return issue(ctx, tx, srv, &c) })
+		err = srv.DB.Update(ctx, func(tx *db.Tx) error { return issue(ctx, tx, srv) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, srv.Close())
@@ -237,8 +237,8 @@ const phone = "sandbox"
 
 // issue gives the fixed people e-credentials, and tokens for makers of a HIS who
 // have nothing to scan with. Those of an opened store may have them.
-func issue(ctx context.Context, tx *db.Tx, s *Server, c *Config) error {
-	if err := errors.Join(employ(ctx, tx, s, c), work(ctx, tx, s)); err != nil {
+func issue(ctx context.Context, tx *db.Tx, s *Server) error {
+	if err := errors.Join(employ(ctx, tx, s), work(ctx, tx, s)); err != nil {
 		return err
 	}
 	for _, p := range demo.People() {
@@ -275,9 +275,8 @@ const tokenSize = 40
 
 // employ registers the employer of the fixed people, with who of them works and
 // is insured there. One that is registered stays as it is.
-func employ(ctx context.Context, tx *db.Tx, s *Server, c *Config) error {
-	dues := contribution.New(c.Policies, s.Register, c.Now)
-	e := demo.Employer
+func employ(ctx context.Context, tx *db.Tx, s *Server) error {
+	dues, e := s.dues, demo.Employer
 	if _, ok, err := contribution.GetEmployer(ctx, tx, e.Code); ok || err != nil {
 		return err
 	}

@@ -257,7 +257,7 @@ func TestOnlyInSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for path, want := range map[string]int{"/": 200, "/sandbox": 404, "/sandbox/force": 404} {
+	for path, want := range map[string]int{"/policies": 200, "/sandbox": 404, "/sandbox/force": 404} {
 		w := httptest.NewRecorder()
 		s.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != want || path == "/" && strings.Contains(w.Body.String(), "/sandbox") {

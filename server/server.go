@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/anji-platform/anji/bill"
-	"github.com/anji-platform/anji/channel"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
+	"github.com/anji-platform/anji/explain"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/his"
 	"github.com/anji-platform/anji/his/hospital"
@@ -27,8 +27,6 @@ import (
 	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/policy"
-	"github.com/anji-platform/anji/portal"
-	"github.com/anji-platform/anji/portal/employer"
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
@@ -105,7 +103,8 @@ type Server struct {
 	SignIn      *signin.Service
 	Handler     http.Handler
 
-	log *slog.Logger
+	dues *contribution.Service
+	log  *slog.Logger
 }
 
 // Open opens the data folder's store and assembles the server.
@@ -150,26 +149,19 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	for _, path := range []string{"/his/docs", "/his/docs/", "/his/coverage", "/his/openapi.json"} {
 		mux.Handle(path, docs)
 	}
-	desk := ""
-	if c.Synthetic { // nobody signs in there yet
-		pages, err := s.employers(&c)
-		if err != nil {
-			return nil, errors.Join(err, store.Close())
-		}
-		desk = "/employer"
-		mux.Handle(desk, pages)
-		mux.Handle(desk+"/", pages)
+	s.dues = contribution.New(c.Policies, s.Register, c.Now)
+	pages := explain.Config{Packages: packages{c.Policies, c.Now}, Log: c.Log, Health: s.healthy, Synthetic: c.Synthetic}
+	paths := []string{"/policies", "/policies/", "/healthz"}
+	if c.Synthetic {
+		pages.Settlements, pages.Sandbox = settlements{s}, path
+		pages.HIS = explain.HIS{Address: c.Address + "/his", Sample: hospital.Sample(), Docs: "/his/docs"}
+		paths = append(paths, "/demo", "/settlements/")
 	}
-	mount(mux, s.site(&c))
-	mux.Handle("/", portal.New(portal.Config{
-		Settlements: settlements{s}, Packages: packages{c.Policies, c.Now},
-		HIS:       portal.HIS{Address: c.Address + "/his", Sample: hospital.Sample(), Docs: "/his/docs"},
-		Log:       c.Log,
-		Health:    s.healthy,
-		Synthetic: c.Synthetic,
-		Sandbox:   path,
-		Employers: desk,
-	}))
+	public := explain.New(pages)
+	for _, p := range paths {
+		mux.Handle(p, public)
+	}
+	mux.Handle("/", s.site(&c))
 	s.Handler = mux
 	return s, nil
 }
@@ -184,41 +176,6 @@ func docsConfig(i *his.Server, synthetic bool) hisdocs.Config {
 		}
 	}
 	return c
-}
-
-// employers are the pages of employers, on made-up data: what they pay goes over
-// the local test channel.
-func (s *Server) employers(c *Config) (http.Handler, error) {
-	gateway, err := channel.NewTestGateway()
-	if err != nil {
-		return nil, err
-	}
-	dues := contribution.New(c.Policies, s.Register, c.Now)
-	online := &channel.Online{DB: s.DB, Dues: dues, Gateway: gateway, Now: c.Now}
-	pay := func(ctx context.Context, declaration string) (string, error) {
-		order, _, err := online.Start(ctx, declaration, "demo")
-		if err != nil {
-			return "", err
-		}
-		at := c.Now()
-		trade, err := gateway.Pay(order.ID, at)
-		if err != nil {
-			return "", err
-		}
-		if _, err := online.Receive(ctx, channel.Paid{Order: order.ID, Trade: trade, Amount: order.Amount, At: at}); err != nil {
-			return "", err
-		}
-		var employer string
-		err = s.DB.View(ctx, func(tx *db.Tx) error {
-			d, err := dues.Declaration(ctx, tx, declaration)
-			if err == nil {
-				employer = d.Employer
-			}
-			return err
-		})
-		return "/employer/" + employer + "/" + declaration + "?said=paid", err
-	}
-	return employer.New(employer.Config{DB: s.DB, Dues: dues, Register: s.Register, Pay: pay, Log: c.Log, Now: c.Now, Synthetic: true}), nil
 }
 
 // Close closes the store.
@@ -278,7 +235,7 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, ending fun
 // settlements shows the portal the settlements of the store.
 type settlements struct{ s *Server }
 
-func (v settlements) Recent(ctx context.Context, n int) (rows []portal.Row, err error) {
+func (v settlements) Recent(ctx context.Context, n int) (rows []explain.Row, err error) {
 	err = v.s.DB.View(ctx, func(tx *db.Tx) error {
 		all, err := v.s.Settlement.Recent(ctx, tx, n)
 		for _, st := range all {
@@ -286,7 +243,7 @@ func (v settlements) Recent(ctx context.Context, n int) (rows []portal.Row, err 
 				continue
 			}
 			r := &st.Result
-			rows = append(rows, portal.Row{ID: st.ID, Time: st.At, Name: st.Person.Name, Provider: st.Provider.Name, Visit: st.Case.Visit,
+			rows = append(rows, explain.Row{ID: st.ID, Time: st.At, Name: st.Person.Name, Provider: st.Provider.Name, Visit: st.Case.Visit,
 				Total: r.Total, Fund: r.FundTotal, Person: r.Person, Refused: r.Refused, Reversed: st.ReversedBy != ""})
 		}
 		return err
@@ -294,7 +251,7 @@ func (v settlements) Recent(ctx context.Context, n int) (rows []portal.Row, err 
 	return rows, err
 }
 
-func (v settlements) Get(ctx context.Context, id string) (out *portal.Settled, err error) {
+func (v settlements) Get(ctx context.Context, id string) (out *explain.Settled, err error) {
 	err = v.s.DB.View(ctx, func(tx *db.Tx) error {
 		st, ok, err := v.s.Settlement.Get(ctx, tx, id)
 		if err == nil && ok && st.Reverses != "" { // what it reversed explains it
@@ -304,9 +261,9 @@ func (v settlements) Get(ctx context.Context, id string) (out *portal.Settled, e
 			return err
 		}
 		if !ok {
-			return portal.ErrNotFound
+			return explain.ErrNotFound
 		}
-		out = &portal.Settled{ID: st.ID, Time: st.At, Name: st.Person.Name, CitizenID: st.Person.CitizenID, Provider: st.Provider.Name,
+		out = &explain.Settled{ID: st.ID, Time: st.At, Name: st.Person.Name, CitizenID: st.Person.CitizenID, Provider: st.Provider.Name,
 			Reversed: st.ReversedBy != "", Case: &st.Case, Result: &st.Result, Steps: st.Steps}
 		return nil
 	})
@@ -319,12 +276,12 @@ type packages struct {
 	now   func() time.Time
 }
 
-func row(p *policy.Package) portal.PackageRow {
-	return portal.PackageRow{Region: p.Region, Name: p.Name, Version: p.Version, From: p.From, To: p.To, Note: p.GradeNote()}
+func row(p *policy.Package) explain.PackageRow {
+	return explain.PackageRow{Region: p.Region, Name: p.Name, Version: p.Version, From: p.From, To: p.To, Note: p.GradeNote()}
 }
 
-func (v packages) List(context.Context) ([]portal.PackageRow, error) {
-	var out []portal.PackageRow
+func (v packages) List(context.Context) ([]explain.PackageRow, error) {
+	var out []explain.PackageRow
 	for _, region := range v.store.Regions() {
 		for _, p := range v.store.Versions(region) {
 			out = append(out, row(p))
@@ -333,14 +290,14 @@ func (v packages) List(context.Context) ([]portal.PackageRow, error) {
 	return out, nil
 }
 
-func (v packages) Explain(_ context.Context, region string, _ bill.Lang) (*portal.ExplainedPackage, error) {
+func (v packages) Explain(_ context.Context, region string, _ bill.Lang) (*explain.ExplainedPackage, error) {
 	p, err := v.store.At(region, civil.Of(v.now()))
 	if err != nil {
 		versions := v.store.Versions(region)
 		if len(versions) == 0 {
-			return nil, portal.ErrNotFound
+			return nil, explain.ErrNotFound
 		}
 		p = versions[len(versions)-1] // none holds today: show the last that did
 	}
-	return &portal.ExplainedPackage{PackageRow: row(p), HTML: p.HTML()}, nil
+	return &explain.ExplainedPackage{PackageRow: row(p), HTML: p.HTML()}, nil
 }

@@ -2,12 +2,14 @@ package settlement
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 )
@@ -64,4 +66,24 @@ func (s *Service) YearSums(ctx context.Context, tx *db.Tx, person string, day ci
 		return slots[a.Region+a.Name] - slots[b.Region+b.Name]
 	})
 	return out, nil
+}
+
+// FillSums fills a case of a person's care today with their sums of the year,
+// which visit of its kind it would be, and the balance of their account: what a
+// settlement would start from. The case has its region, scheme, day and kind.
+func (s *Service) FillSums(ctx context.Context, tx *db.Tx, person string, c *policy.Case) error {
+	pkg, err := s.store.At(c.Region, c.Date)
+	if err != nil {
+		return inputError(err)
+	}
+	r := &snapshot{pkg: pkg}
+	err = r.laterSums(ctx, tx, pkg, c, Visit{Person: person, Kind: c.Visit})
+	if c.Scheme == policy.Employee {
+		err = errors.Join(err, fund.LaterPersonal(ctx, tx, &c.Account, person))
+	}
+	if err = errors.Join(err, tx.Flush(ctx)); err != nil {
+		return err
+	}
+	r.fillSums(tx, pkg, c)
+	return nil
 }

@@ -43,6 +43,9 @@ var files embed.FS
 
 var static = asset.Load(files, "static", "/static/")
 
+// Templates are the shared templates, templates/part_*.html among them.
+var Templates fs.FS = files
+
 // Static serves the shared static files, at /static/.
 var Static http.Handler = static
 

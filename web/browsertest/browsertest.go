@@ -77,6 +77,28 @@ func Open(t *testing.T) (context.Context, func() []string) {
 	}
 }
 
+// Click clicks what the selector finds, which must be where a finger would touch
+// it, and waits for the page that it leads to.
+func Click(t *testing.T, ctx context.Context, selector string) {
+	t.Helper()
+	covered, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		if (!e) return 'nothing is there';
+		e.scrollIntoView({block: 'center'});
+		const r = e.getClientRects()[0], at = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
+		if (!e.contains(at)) return 'it is covered by ' + (at ? at.outerHTML.slice(0, 100) : 'nothing');
+		document.body.dataset.left = '';
+		e.click();
+		return '';
+	})()`, selector)))
+	if err != nil || covered != "" {
+		t.Fatalf("%s cannot be clicked: %s %v", selector, covered, err)
+	}
+	if err := chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS("body:not([data-left]) footer"))); err != nil {
+		t.Fatalf("%s leads nowhere: %v", selector, err)
+	}
+}
+
 // Screenshots is the folder for what the browser saw.
 func Screenshots(t *testing.T) string {
 	t.Helper()

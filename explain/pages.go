@@ -1,4 +1,4 @@
-package portal
+package explain
 
 import (
 	"fmt"
@@ -53,8 +53,8 @@ func (v *view) Switch() string {
 	return v.path + "?lang=en"
 }
 
-// Visit is the kind of care in words.
-func (v *view) Visit(k policy.VisitKind) string { return bill.VisitName(v.Lang, k) }
+// Care is the kind of care in words.
+func (v *view) Care(k policy.VisitKind) string { return bill.VisitName(v.Lang, k) }
 
 // Name masks a person's name.
 func (v *view) Name(name string) string { return maskName(name) }

@@ -1,4 +1,4 @@
-package portal_test
+package explain_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/anji-platform/anji/portal"
+	"github.com/anji-platform/anji/explain"
 	"github.com/anji-platform/anji/web/browsertest"
 )
 
@@ -53,18 +53,18 @@ const measure = `({
 func TestBrowser(t *testing.T) {
 	ctx, errs := browsertest.Open(t)
 	dir := browsertest.Screenshots(t)
-	full := httptest.NewServer(portal.New(config(sample())))
+	full := httptest.NewServer(explain.New(config(sample())))
 	defer full.Close()
-	empty := httptest.NewServer(portal.New(config(&records{})))
+	empty := httptest.NewServer(explain.New(config(&records{})))
 	defer empty.Close()
 
 	pages := []struct {
 		name, url string
 		has       []string
 	}{
-		{"home", full.URL + "/", []string{"3,440.00 元", "6,560.00 元", "10,000.00 元", "老*"}},
-		{"home-en", full.URL + "/?lang=en", []string{"¥3,440.00"}},
-		{"empty", empty.URL + "/", []string{"还没有结算"}},
+		{"home", full.URL + "/demo", []string{"3,440.00 元", "6,560.00 元", "10,000.00 元", "老*"}},
+		{"home-en", full.URL + "/demo?lang=en", []string{"¥3,440.00"}},
+		{"empty", empty.URL + "/demo", []string{"还没有结算"}},
 		{"handbook", full.URL + "/settlements/S2025060100000001", []string{"3,440.00 元", "8,200.00 × 80% = 6,560.00", "1,300.00 元", "问题三十三"}},
 		{"handbook-en", full.URL + "/settlements/S2025060100000001?lang=en", []string{"¥3,440.00", "8,200.00 × 80% = 6,560.00"}},
 		{"long", full.URL + "/settlements/S2025060100000002", []string{"1,200,800.55 元", "275,565.99 元", "−360,820.00 元"}},
@@ -130,7 +130,7 @@ func TestBrowser(t *testing.T) {
 // TestKeyboard goes to the language switch by keys alone and uses it.
 func TestKeyboard(t *testing.T) {
 	ctx, _ := browsertest.Open(t)
-	server := httptest.NewServer(portal.New(config(sample())))
+	server := httptest.NewServer(explain.New(config(sample())))
 	defer server.Close()
 	must(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/settlements/S2025060100000001")))
 	var stops []string

@@ -1,4 +1,4 @@
-package portal_test
+package explain_test
 
 import (
 	"context"
@@ -7,23 +7,23 @@ import (
 
 	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/explain"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policies"
 	"github.com/anji-platform/anji/policy"
-	"github.com/anji-platform/anji/portal"
 )
 
 // records are settlements and packages held in memory.
 type records struct {
-	settled  []*portal.Settled
-	packages []*portal.ExplainedPackage
+	settled  []*explain.Settled
+	packages []*explain.ExplainedPackage
 	err      error // answered by Recent, if set
 }
 
-func (m *records) Recent(_ context.Context, n int) ([]portal.Row, error) {
-	var rows []portal.Row
+func (m *records) Recent(_ context.Context, n int) ([]explain.Row, error) {
+	var rows []explain.Row
 	for _, s := range m.settled[:min(n, len(m.settled))] {
-		rows = append(rows, portal.Row{
+		rows = append(rows, explain.Row{
 			ID: s.ID, Time: s.Time, Name: s.Name, Provider: s.Provider, Visit: s.Case.Visit,
 			Total: s.Result.Total, Fund: s.Result.FundTotal, Person: s.Result.Person,
 			Refused: s.Result.Refused, Reversed: s.Reversed,
@@ -32,30 +32,30 @@ func (m *records) Recent(_ context.Context, n int) ([]portal.Row, error) {
 	return rows, m.err
 }
 
-func (m *records) Get(_ context.Context, id string) (*portal.Settled, error) {
+func (m *records) Get(_ context.Context, id string) (*explain.Settled, error) {
 	for _, s := range m.settled {
 		if s.ID == id {
 			return s, nil
 		}
 	}
-	return nil, fmt.Errorf("no settlement %s: %w", id, portal.ErrNotFound)
+	return nil, fmt.Errorf("no settlement %s: %w", id, explain.ErrNotFound)
 }
 
-func (m *records) List(context.Context) ([]portal.PackageRow, error) {
-	var rows []portal.PackageRow
+func (m *records) List(context.Context) ([]explain.PackageRow, error) {
+	var rows []explain.PackageRow
 	for _, p := range m.packages {
 		rows = append(rows, p.PackageRow)
 	}
 	return rows, nil
 }
 
-func (m *records) Explain(_ context.Context, region string, _ bill.Lang) (*portal.ExplainedPackage, error) {
+func (m *records) Explain(_ context.Context, region string, _ bill.Lang) (*explain.ExplainedPackage, error) {
 	for _, p := range m.packages {
 		if p.Region == region {
 			return p, nil
 		}
 	}
-	return nil, portal.ErrNotFound
+	return nil, explain.ErrNotFound
 }
 
 func yuan(s string) money.Fen {
@@ -85,7 +85,7 @@ func sample() *records {
 	dear.Ceiling = yuan("1100000")
 	moment := time.Date(2025, 6, 1, 2, 30, 0, 0, time.UTC)
 
-	m := &records{settled: []*portal.Settled{
+	m := &records{settled: []*explain.Settled{
 		{
 			ID: "S2025060100000001", Time: moment, Name: "老郭", CitizenID: "990100198808080412", Provider: "手册示例县医院",
 			Case: &policy.Case{
@@ -125,8 +125,8 @@ func sample() *records {
 	}
 	for _, region := range store.Regions() {
 		for _, p := range store.Versions(region) {
-			m.packages = append(m.packages, &portal.ExplainedPackage{
-				PackageRow: portal.PackageRow{Region: p.Region, Name: p.Name, Version: p.Version, From: p.From, To: p.To, Note: p.GradeNote()},
+			m.packages = append(m.packages, &explain.ExplainedPackage{
+				PackageRow: explain.PackageRow{Region: p.Region, Name: p.Name, Version: p.Version, From: p.From, To: p.To, Note: p.GradeNote()},
 				HTML:       p.HTML(),
 			})
 		}
@@ -134,10 +134,10 @@ func sample() *records {
 	return m
 }
 
-func config(m *records) portal.Config {
-	return portal.Config{
+func config(m *records) explain.Config {
+	return explain.Config{
 		Settlements: m, Packages: m, Synthetic: true, Sandbox: "/sandbox",
-		HIS: portal.HIS{
+		HIS: explain.HIS{
 			Address: "http://localhost:8080/his",
 			Sample:  `{"infno":"9001","msgid":"H99010000101202506010830000001","mdtrtarea_admvs":"990100","input":{"signIn":{"opter_no":"1"}}}`,
 		},

@@ -1,4 +1,4 @@
-package portal_test
+package explain_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/anji-platform/anji/bill"
-	"github.com/anji-platform/anji/portal"
+	"github.com/anji-platform/anji/explain"
 )
 
 func get(t *testing.T, h http.Handler, method, path string) *http.Response {
@@ -32,19 +32,19 @@ func body(t *testing.T, r *http.Response) string {
 }
 
 func TestPages(t *testing.T) {
-	h := portal.New(config(sample()))
+	h := explain.New(config(sample()))
 	for _, c := range []struct {
 		path   string
 		status int
 		has    []string
 		not    []string
 	}{
-		{"/", 200, []string{
+		{"/demo", 200, []string{
 			`<html lang="zh-CN">`, "老*", "孙**", "手册示例县医院", "3,440.00 元", `href="/settlements/S2025060100000001"`,
-			`href="/policies/990100"`, "http://localhost:8080/his", "不予支付", "已撤销", "虚构的演示数据", `href="/?lang=en"`,
+			`href="/policies/990100"`, "http://localhost:8080/his", "不予支付", "已撤销", "虚构的演示数据", `href="/demo?lang=en"`,
 			`href="/sandbox"`, "2025-06-01 10:30", "&#34;infno&#34;:&#34;9001&#34;",
 		}, []string{"老郭", "孙敏", "王平", "还没有结算"}},
-		{"/?lang=en", 200, []string{`<html lang="en">`, "¥3,440.00", `href="/settlements/S2025060100000001?lang=en"`, `href="/" lang="zh-CN"`}, []string{"最近的结算"}},
+		{"/demo?lang=en", 200, []string{`<html lang="en">`, "¥3,440.00", `href="/settlements/S2025060100000001?lang=en"`, `href="/demo" lang="zh-CN"`}, []string{"最近的结算"}},
 		{"/settlements/S2025060100000001", 200, []string{
 			"<svg", `role="img"`, "10,000.00 元", "6,560.00 元", "3,440.00 元", "8,200.00 × 80% = 6,560.00", "起付标准",
 			"《医保政策问答手册》", "问题三十三", `id="source-1"`, `href="#source-1"`, "老*", "990*************12",
@@ -87,8 +87,8 @@ func TestPages(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
-	h := portal.New(config(sample()))
-	for _, path := range []string{"/", "/settlements/none", "/policies", "/healthz", "/static/none.css"} {
+	h := explain.New(config(sample()))
+	for _, path := range []string{"/demo", "/settlements/none", "/policies", "/healthz", "/static/none.css"} {
 		r := get(t, h, "GET", path)
 		csp := r.Header.Get("Content-Security-Policy")
 		if !strings.Contains(csp, "default-src 'self'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
@@ -99,7 +99,7 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"/": "no-store", "/settlements/S2025060100000001": "no-store", "/settlements/none": "no-store", "/healthz": "no-store",
+		"/demo": "no-store", "/settlements/S2025060100000001": "no-store", "/settlements/none": "no-store", "/healthz": "no-store",
 		"/policies": "no-cache", "/policies/990100": "no-cache", "/policies/000001": "no-store", "/static/none.css": "no-store",
 	} {
 		if got := get(t, h, "GET", path).Header.Get("Cache-Control"); got != want {
@@ -109,8 +109,8 @@ func TestHeaders(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	h := portal.New(config(sample()))
-	r := get(t, h, "HEAD", "/")
+	h := explain.New(config(sample()))
+	r := get(t, h, "HEAD", "/demo")
 	if r.StatusCode != 200 || r.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("HEAD: %d %v", r.StatusCode, r.Header)
 	}
@@ -125,8 +125,8 @@ func TestMethods(t *testing.T) {
 // TestStatic follows the addresses that a page gives: each is there, of the
 // right type, and may be kept for ever because its name holds its hash.
 func TestStatic(t *testing.T) {
-	h := portal.New(config(sample()))
-	page := body(t, get(t, h, "GET", "/"))
+	h := explain.New(config(sample()))
+	page := body(t, get(t, h, "GET", "/demo"))
 	found := regexp.MustCompile(`/static/(?:style|icon)-[0-9a-f]{16}\.(?:css|svg)`).FindAllString(page, -1)
 	if len(found) < 3 {
 		t.Fatalf("static files on the page: %v", found)
@@ -145,7 +145,7 @@ func TestStatic(t *testing.T) {
 }
 
 func TestEmpty(t *testing.T) {
-	text := body(t, get(t, portal.New(portal.Config{Settlements: &records{}, Packages: &records{}}), "GET", "/"))
+	text := body(t, get(t, explain.New(explain.Config{Settlements: &records{}, Packages: &records{}}), "GET", "/demo"))
 	for _, s := range []string{"还没有结算", "还没有装入政策包"} {
 		if !strings.Contains(text, s) {
 			t.Errorf("empty home page lacks %q", s)
@@ -163,7 +163,7 @@ func TestEmpty(t *testing.T) {
 func TestMask(t *testing.T) {
 	m := sample()
 	s := m.settled[0]
-	h := portal.New(config(m))
+	h := explain.New(config(m))
 	for _, c := range []struct{ name, id, wantName, wantID string }{
 		{"张安", "99010019931112003X", "张*", "990*************3X"},
 		{"赵小禾", "990100199311120033", "赵**", "990*************33"},
@@ -184,7 +184,7 @@ func TestMask(t *testing.T) {
 // broken panics where a page asks for its data.
 type broken struct{ records }
 
-func (*broken) Explain(context.Context, string, bill.Lang) (*portal.ExplainedPackage, error) {
+func (*broken) Explain(context.Context, string, bill.Lang) (*explain.ExplainedPackage, error) {
 	panic("a fault of the program")
 }
 
@@ -196,8 +196,8 @@ func TestFailure(t *testing.T) {
 	c.Packages = &broken{}
 	c.Log = slog.New(slog.NewTextHandler(&log, nil))
 	c.Health = func(context.Context) error { return m.err }
-	h := portal.New(c)
-	for _, path := range []string{"/", "/policies/990100"} {
+	h := explain.New(c)
+	for _, path := range []string{"/demo", "/policies/990100"} {
 		r := get(t, h, "GET", path)
 		text := body(t, r)
 		if r.StatusCode != 500 || !strings.Contains(text, "暂时无法显示") || r.Header.Get("Cache-Control") != "no-store" {

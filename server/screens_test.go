@@ -1,0 +1,167 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/anji-platform/anji/demo"
+	"github.com/anji-platform/anji/his/hospital"
+	"github.com/anji-platform/anji/web"
+	"github.com/anji-platform/anji/web/browsertest"
+)
+
+// sight is what a page says of itself.
+type sight struct {
+	Wide int
+	Text string
+}
+
+// screen is a page of the site, and what must be seen there.
+type screen struct {
+	name, path string
+	want       []string
+}
+
+// tour goes through screens on a phone and on a desk, in light and large, and
+// keeps what it saw.
+func tour(t *testing.T, prefix, enter string, screens []screen) {
+	s := openSandbox(t, t.TempDir())
+	h := httptest.NewServer(s)
+	t.Cleanup(func() {
+		h.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	care(t, h.URL)
+	for _, size := range []struct {
+		name          string
+		width, height int64
+	}{{"390x844", 390, 844}, {"1440x900", 1440, 900}} {
+		t.Run(size.name, func(t *testing.T) {
+			ctx, errs := browsertest.Open(t)
+			dir := browsertest.Screenshots(t)
+			do := func(a ...chromedp.Action[chromedp.Void]) {
+				t.Helper()
+				if err := chromedp.Do(ctx, a...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			do(chromedp.EmulateViewport(size.width, size.height))
+			if enter != "" {
+				door := "/sign-in"
+				if strings.HasPrefix(prefix, "office") {
+					door = "/office/sign-in"
+				}
+				do(chromedp.Navigate(h.URL + door))
+				browsertest.Click(t, ctx, fmt.Sprintf(`.rows li:has(input[value=%q]) button`, enter))
+			}
+			for _, x := range screens {
+				do(chromedp.Navigate(h.URL + x.path))
+				v, err := chromedp.Run(ctx, chromedp.Evaluate[sight](`({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, w := range x.want {
+					if !strings.Contains(v.Text, w) {
+						t.Errorf("%s: %q is not to be seen in %s", x.name, w, v.Text)
+					}
+				}
+				if v.Wide > 0 {
+					t.Errorf("%s is %d pixels too wide", x.name, v.Wide)
+				}
+				for _, f := range browsertest.Axe(t, ctx) {
+					t.Errorf("%s: %s", x.name, f)
+				}
+				if e := errs(); len(e) > 0 {
+					t.Errorf("%s: console: %q", x.name, e)
+				}
+				shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, prefix+"-"+x.name+"-"+size.name+".png"), shot, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// care lets 李济 be treated once over the interface.
+func care(t *testing.T, base string) {
+	t.Helper()
+	h := &hospital.Hospital{Base: base + "/his", Code: "H99010000201", Name: "示例区医院", Region: "990100", Operator: "1", Now: now}
+	err := h.SignIn(t.Context())
+	if err == nil {
+		_, err = h.Outpatient(t.Context(), demo.LiJi, "李济", []hospital.Bill{{Item: "SVC990000001", Amount: "1000.00"}, {Item: "DRG990000002", Amount: "800.00"}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPortalScreens(t *testing.T) {
+	tour(t, "portal", "", []screen{
+		{"welcome", "/", []string{"每一分钱都说得清", "不登录也能用", "以虚构的参保人登录"}},
+		{"sign-in", "/sign-in", []string{"手机号", "李济", "用身份证号和密码登录"}},
+		{"sign-in-password", "/sign-in?by=password", []string{"登录密码"}},
+		{"estimate-any", "/estimate?region=990100&scheme=employee&kind=inpatient&a=10000&b=5000&c=200", []string{"最省", "三级", "钱是怎么算出来的"}},
+		{"catalogue", "/catalogue?q=" + "%E8%8D%AF%E5%93%81", []string{"甲类药品", "先自付 10%", "支付标准 20.00 元", "全部自己付"}},
+		{"catalogue-none", "/catalogue?q=zzz", []string{"不在目录内的，医保不支付"}},
+		{"providers", "/providers", []string{"示例大药房", "非定点", "三级"}},
+		{"not-found-text", "/office/sign-in", []string{"工作人员登录", "李初审"}},
+	})
+}
+
+func TestPersonScreens(t *testing.T) {
+	tour(t, "person", demo.LiJi, []screen{
+		{"home", "/", []string{"您好，李济", "今天看病可以报销", "示例区医院"}},
+		{"code", "/me/credential", []string{"医保电子凭证", "一分钟内有效"}},
+		{"insurance", "/me/insurance", []string{"职工医保（退休）", "正常"}},
+		{"contributions", "/me/contributions", []string{"没有要缴的费用"}},
+		{"account", "/me/account", []string{"余额", "授权家人使用", "就医支付"}},
+		{"care", "/me/care", []string{"示例区医院", "个人负担"}},
+		{"messages", "/me/messages", nil},
+		{"me", "/me", []string{"下载我的全部信息", "退出登录"}},
+		{"family", "/me/family", []string{"委托他人代办"}},
+		{"password", "/me/password", []string{"至少 8 个字符"}},
+		{"estimate", "/estimate?kind=outpatient&a=1000", []string{"按您的参保", "最省"}},
+		{"home-large", "/prefs?large=1&next=%2F", []string{"标准版"}},
+		{"home-en", "/prefs?lang=en&next=%2F", []string{"Hello, ", "You are covered today"}},
+		{"account-en", "/me/account", []string{"Personal account", "Balance"}},
+	})
+}
+
+// TestFirstPage: it is small enough for a slow network.
+func TestFirstPage(t *testing.T) {
+	s := openSandbox(t, t.TempDir())
+	defer s.Close()
+	size := 0
+	fetch := func(path string) string {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != 200 {
+			t.Fatalf("%s: %d", path, w.Code)
+		}
+		size += w.Body.Len()
+		return w.Body.String()
+	}
+	fetch("/")
+	for _, name := range []string{"style.css", "app.css", "icons.svg", "icon.svg"} {
+		fetch(web.Asset(name))
+	}
+	if size > 150<<10 {
+		t.Errorf("the first page takes %d bytes, more than 150 KB", size)
+	}
+	t.Logf("the first page takes %d bytes", size)
+}
