@@ -201,8 +201,10 @@ func (h *handler) compare(v *web.Visit, d *estimateData, base *policy.Case, kind
 		d.Spread = max(d.Spread, x.Own)
 	}
 	if least >= 0 {
-		d.Spread -= d.Choices[least].Own
-		d.Choices[least].Least = d.Spread > 0
+		d.Spread -= d.Choices[least].Own // of what is the most
+		for i := range d.Choices {
+			d.Choices[i].Least = d.Spread > 0 && d.Choices[i].Bill != nil && d.Choices[i].Own == d.Choices[least].Own
+		}
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/anji-platform/anji/web"
 )
 
-// site is the pages for people who sign in.
-func (s *Server) site(c *Config) *web.Site {
+// pages are those for people who sign in.
+func (s *Server) pages(c *Config) *web.Site {
 	s.SignIn = signin.New(signin.Config{DB: s.DB, Register: s.Register, Codes: s.Credentials, Now: c.Now, Iterations: c.iterations()})
 	door := office.Config{SignIn: s.SignIn}
 	if c.Synthetic {

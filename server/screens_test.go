@@ -23,7 +23,8 @@ type sight struct {
 	Text string
 }
 
-// screen is a page of the site, and what must be seen there.
+// screen is a page of the site, by its address or by what is clicked on the page
+// before, and what must be seen there.
 type screen struct {
 	name, path string
 	want       []string
@@ -64,7 +65,11 @@ func tour(t *testing.T, prefix, enter string, screens []screen) {
 				browsertest.Click(t, ctx, fmt.Sprintf(`.rows li:has(input[value=%q]) button`, enter))
 			}
 			for _, x := range screens {
-				do(chromedp.Navigate(h.URL + x.path))
+				if selector, ok := strings.CutPrefix(x.path, "click "); ok {
+					browsertest.Click(t, ctx, selector)
+				} else {
+					do(chromedp.Navigate(h.URL + x.path))
+				}
 				v, err := chromedp.Run(ctx, chromedp.Evaluate[sight](`({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`))
 				if err != nil {
 					t.Fatal(err)
@@ -96,12 +101,14 @@ func tour(t *testing.T, prefix, enter string, screens []screen) {
 }
 
 // care lets 李济 be treated once over the interface.
-func care(t *testing.T, base string) {
+func care(t *testing.T, base string) { t.Helper(); careOf(t, base, demo.LiJi, "李济", "H99010000201") }
+
+func careOf(t *testing.T, base, citizenID, name, hospitalCode string) {
 	t.Helper()
-	h := &hospital.Hospital{Base: base + "/his", Code: "H99010000201", Name: "示例区医院", Region: "990100", Operator: "1", Now: now}
+	h := &hospital.Hospital{Base: base + "/his", Code: hospitalCode, Name: "示例区医院", Region: "990100", Operator: "1", Now: now}
 	err := h.SignIn(t.Context())
 	if err == nil {
-		_, err = h.Outpatient(t.Context(), demo.LiJi, "李济", []hospital.Bill{{Item: "SVC990000001", Amount: "1000.00"}, {Item: "DRG990000002", Amount: "800.00"}})
+		_, err = h.Outpatient(t.Context(), citizenID, name, []hospital.Bill{{Item: "SVC990000001", Amount: "1000.00"}, {Item: "DRG990000002", Amount: "800.00"}})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +136,7 @@ func TestPersonScreens(t *testing.T) {
 		{"contributions", "/me/contributions", []string{"没有要缴的费用"}},
 		{"account", "/me/account", []string{"余额", "授权家人使用", "就医支付"}},
 		{"care", "/me/care", []string{"示例区医院", "个人负担"}},
+		{"settlement", "click .list a", []string{"结算说明", "您负担", "504.00 元", "依据"}},
 		{"messages", "/me/messages", nil},
 		{"me", "/me", []string{"下载我的全部信息", "退出登录"}},
 		{"family", "/me/family", []string{"委托他人代办"}},

