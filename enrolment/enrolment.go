@@ -421,12 +421,12 @@ func FilingOn(ctx context.Context, tx *db.Tx, person, region string, day civil.D
 // LaterFilingOn reads what FilingOn does together with what else the
 // transaction reads; without a filing it leaves kind as it is.
 func LaterFilingOn(ctx context.Context, tx *db.Tx, kind *policy.Filing, person, region string, day civil.Date) error {
-	province := region
+	city, province := region, region
 	if len(region) == 6 {
-		province = region[:2] + "0000"
+		city, province = region[:4]+"00", region[:2]+"0000"
 	}
 	return tx.Later(ctx, func(rows *db.Rows) error { return rows.Scan(kind) },
-		`SELECT kind FROM filing WHERE person = ? AND region IN (?, ?)`+onDay+` ORDER BY kind LIMIT 1`, person, region, province, int(day), int(day))
+		`SELECT kind FROM filing WHERE person = ? AND region IN (?, ?, ?)`+onDay+` ORDER BY kind LIMIT 1`, person, region, city, province, int(day), int(day))
 }
 
 // SpecialDiseases lists the diseases recognised for a person on a day.

@@ -43,6 +43,7 @@ const (
 	KindDisease     Kind = "special_disease" // 门诊慢特病备案
 	KindDesignation Kind = "designation"     // 人员定点备案
 	KindInjury      Kind = "injury"          // 意外伤害备案
+	KindAway        Kind = "away"            // 异地就医备案
 )
 
 // Title is the official Chinese term of the kind.
@@ -56,6 +57,8 @@ func (k Kind) Title() string {
 		return "人员定点备案"
 	case KindInjury:
 		return "意外伤害备案"
+	case KindAway:
+		return "异地就医备案"
 	}
 	return string(k)
 }
@@ -100,7 +103,10 @@ type Application struct {
 	Person   string
 	Region   string        // the person's insured region, whose agency decides
 	Scheme   policy.Scheme // the scheme it is under
-	Provider string        // who declared it
+	Provider string        // who declared it, "" where the person applied
+	Channel  Channel       // by which the person applied
+	Entered  string        // who wrote it down, where the person applied
+	Due      civil.Date    // last day on which to decide; 0: no term
 	From, To civil.Date    // the days on which it holds; To 0 is open
 	State    State
 	Details  Details
@@ -129,13 +135,14 @@ type Step struct {
 	Note  string
 }
 
-// Details are what an application says of its matter; one of the four is set.
+// Details are what an application says of its matter; one of the five is set.
 // They are sealed at rest.
 type Details struct {
 	Referral    *Referral    `json:",omitempty"`
 	Disease     *Recognition `json:",omitempty"`
 	Designation *Designation `json:",omitempty"`
 	Injury      *Injury      `json:",omitempty"`
+	Away        *Away        `json:",omitempty"`
 
 	Phone, Address string // how to reach the person
 	Agent          Agent  // who applies in the person's place
@@ -218,6 +225,8 @@ func (d *Details) kind() Kind {
 		return KindDesignation
 	case d.Injury != nil:
 		return KindInjury
+	case d.Away != nil:
+		return KindAway
 	}
 	return ""
 }
@@ -233,6 +242,8 @@ func (d *Details) subject() string {
 		return string(d.Designation.Purpose) + " " + d.Designation.Provider
 	case KindInjury:
 		return d.Injury.On.String()
+	case KindAway:
+		return d.Away.Destination
 	}
 	return ""
 }

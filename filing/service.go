@@ -261,12 +261,21 @@ func (s *Service) Decide(ctx context.Context, tx *db.Tx, id string, d Decision, 
 	case a.State != Submitted:
 		return nil, &Error{"id", id, "这个备案" + a.State.Title() + "，不再审核"}
 	}
+	if a.Entered != "" && a.Entered == actor {
+		return nil, &Error{"actor", actor, "不能审核自己录入的申请，请由他人审核"}
+	}
 	if d.State == Accepted {
+		if err := s.makeWay(ctx, tx, a); err != nil {
+			return nil, err
+		}
 		if err := free(ctx, tx, a); err != nil {
 			return nil, err
 		}
 	}
-	return a, s.decide(ctx, tx, a, d, actor)
+	if err := s.decide(ctx, tx, a, d, actor); err != nil {
+		return nil, err
+	}
+	return a, s.tell(ctx, tx, a)
 }
 
 func (s *Service) decide(ctx context.Context, tx *db.Tx, a *Application, d Decision, actor string) error {
@@ -302,6 +311,8 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, a *Application, d Decis
 // begin makes an accepted application take effect.
 func begin(ctx context.Context, tx *db.Tx, a *Application) error {
 	switch x := &a.Details; a.Kind() {
+	case KindAway:
+		return enrolment.AddFiling(ctx, tx, a.Person, enrolment.Filing{Region: x.Away.Destination, Kind: policy.Filed, From: a.From, To: a.To})
 	case KindReferral:
 		return enrolment.AddFiling(ctx, tx, a.Person, enrolment.Filing{Region: x.Referral.Region, Kind: policy.Referred, From: a.From, To: a.To})
 	case KindDisease:
@@ -340,14 +351,16 @@ func (s *Service) Withdraw(ctx context.Context, tx *db.Tx, q WithdrawRequest) er
 		return &Error{"id", q.ID, "没有这个" + q.Kind.Title()}
 	case a.Person != q.Person:
 		return &Error{"person", q.Person, "与备案 " + a.ID + " 的人员不符"}
+	case a.Provider != q.Provider && a.Provider == "":
+		return &Error{"id", q.ID, "由参保人申请，只能由本人撤销"}
 	case a.Provider != q.Provider:
 		return &Error{"id", q.ID, "由机构 " + a.Provider + " 申报，只能由该机构撤销"}
 	}
-	switch state := a.StateOn(today); state {
-	case Submitted:
-	case Expired:
+	switch state := a.StateOn(today); {
+	case state == Submitted, state == Returned && a.Provider == "":
+	case state == Expired:
 		return &Error{"id", q.ID, "已于 " + a.To.String() + " 到期，无须撤销"}
-	case Accepted:
+	case state == Accepted:
 		if err := s.unused(ctx, tx, a); err != nil {
 			return err
 		}
@@ -385,6 +398,8 @@ func (a *Application) reliedOn(d *settlement.Decided) bool {
 		return (c.Visit == policy.Chronic || c.Visit == policy.Special) && c.Disease == x.Disease.Name
 	case KindDesignation:
 		return d.Provider == x.Designation.Provider
+	case KindAway:
+		return c.Filing == policy.Filed && ident.Region(c.CareRegion).Within(ident.Region(x.Away.Destination))
 	}
 	return false
 }
@@ -393,6 +408,8 @@ func (a *Application) reliedOn(d *settlement.Decided) bool {
 // holds no more.
 func end(ctx context.Context, tx *db.Tx, a *Application, day civil.Date) error {
 	switch x := &a.Details; a.Kind() {
+	case KindAway:
+		return enrolment.EndFiling(ctx, tx, a.Person, x.Away.Destination, a.From, day)
 	case KindReferral:
 		return enrolment.EndFiling(ctx, tx, a.Person, x.Referral.Region, a.From, day)
 	case KindDisease:
@@ -455,11 +472,15 @@ func (s *Service) Get(ctx context.Context, tx *db.Tx, id string) (a *Application
 }
 
 func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any) ([]*Application, error) {
+	return s.ordered(ctx, tx, where, ` ORDER BY from_day DESC, id DESC`, args...)
+}
+
+func (s *Service) ordered(ctx context.Context, tx *db.Tx, where, order string, args ...any) ([]*Application, error) {
 	var out []*Application
 	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var a Application
 		var sealed []byte
-		if err := rows.Scan(&a.ID, &a.Person, &a.Region, &a.Scheme, &a.Provider, &a.From, &a.To, &a.State, &sealed); err != nil {
+		if err := rows.Scan(&a.ID, &a.Person, &a.Region, &a.Scheme, &a.Provider, &a.From, &a.To, &a.State, &sealed, &a.Channel, &a.Entered, &a.Due); err != nil {
 			return err
 		}
 		plain, err := s.sealer.Open(sealDetails, sealed)
@@ -471,7 +492,7 @@ func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any
 		}
 		out = append(out, &a)
 		return nil
-	}, `SELECT id, person, region, scheme, provider, from_day, to_day, state, details FROM filing_application WHERE `+where+` ORDER BY from_day DESC, id DESC`, args...)
+	}, `SELECT id, person, region, scheme, provider, from_day, to_day, state, details, channel, entered, due FROM filing_application WHERE `+where+order, args...)
 	if err != nil {
 		return nil, err
 	}

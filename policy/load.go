@@ -317,6 +317,9 @@ func (b *builder) calendar(n *yaml.Node) {
 		p.aidContributes = str(a, "contributions") == "true"
 		p.relativesSources = b.sourcesOf(a)
 	}
+	if a := get(n, "away_filing"); a != nil {
+		p.away = b.awayFiling(a)
+	}
 	if r := get(n, "reversal"); r != nil {
 		p.replaysLater = str(r, "later") == "replay"
 		p.reversalSources = b.sourcesOf(r)

@@ -179,6 +179,21 @@ var (
 			req("months", value, "退休后不再缴费须有的累计缴费月数"),
 			req("source", sources, "依据"),
 		), "退休享受待遇的缴费年限；不写则不受理退休登记"),
+		opt("away_filing", obj(
+			req("working_days", enumOf(workingDays()...), "几个工作日内办结"),
+			opt("backdated", boolean, "可否在就医之后补办备案；不写则否"),
+			req("provinces", listOf(text), "备案到省（自治区、直辖市）即可的就医地；其余备案到地市"),
+			req("groups", mapOf(obj(
+				opt("retired", boolean, "限退休人员"),
+				opt("hospital", boolean, "由定点医院办理，个人不能自己申请"),
+				opt("papers", listOf(text), "要交的材料"),
+				opt("commitment", boolean, "可以用承诺书代替材料"),
+				opt("automatic", boolean, "材料或承诺齐全即自动办结"),
+				opt("months", enumOf(validMonths()...), "备案有效的月数；不写则长期有效"),
+				req("source", sources, "依据"),
+			)), "可以备案的人员"),
+			req("source", sources, "依据"),
+		), "异地就医备案；不写则按国家的规定"),
 		opt("family_aid", obj(
 			opt("contributions", &shape{kind: kBool}, "也可用来缴纳他们的居民医保费；不写则否"),
 			req("relations", listOf(enumOf(RelativeNames()...)), "可以授权使用的人与账户所有人的关系：配偶、父母、子女、兄弟姐妹、祖父母（外祖父母）、孙子女（外孙子女）"),
@@ -257,6 +272,20 @@ var (
 		opt("benefit_starts", mapOf(startShape), "缴费期与待遇起算，自上而下，先合者用"),
 	)
 )
+
+// workingDays are the terms that a decision may have.
+func workingDays() []string { return counts(60) }
+
+// validMonths are for how many months something may hold.
+func validMonths() []string { return counts(60) }
+
+func counts(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = strconv.Itoa(i + 1)
+	}
+	return all
+}
 
 func daysOfMonth() (out []string) {
 	for d := 1; d <= 28; d++ {

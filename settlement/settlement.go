@@ -56,6 +56,9 @@ func New(store *policy.Store, register *enrolment.Register, now func() time.Time
 	return &Service{store: store, register: register, now: now}
 }
 
+// Policies are the packages that it settles under.
+func (s *Service) Policies() *policy.Store { return s.store }
+
 // Diagnosis is one diagnosis of a visit (诊断).
 type Diagnosis struct {
 	Kind       string // 诊断类别
