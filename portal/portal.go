@@ -17,6 +17,7 @@ import (
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
+	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/privacy"
 	"github.com/anji-platform/anji/settlement"
@@ -42,6 +43,7 @@ type Config struct {
 	Accounts   *account.Service
 	Wallet     *channel.Wallet
 	Privacy    *privacy.Service
+	Filings    *filing.Service
 	// Pay makes an order for a bill and returns where to pay it, from where the
 	// person comes back to a page; nil: nothing can be paid online here.
 	Pay func(ctx context.Context, bill, back string) (address string, err error)
@@ -93,6 +95,12 @@ func New(c Config) *web.App {
 		{Pattern: "POST /me/account/family/{beneficiary}/end", For: people, Do: h.revoke, Again: h.account},
 		{Pattern: "GET /me/care", For: people, Do: h.care},
 		{Pattern: "GET /me/care/{settlement}", For: people, Do: h.settlement},
+		{Pattern: "GET /me/filings", For: people, Do: h.filings},
+		{Pattern: "GET /me/filings/new", For: people, Do: h.newFiling},
+		{Pattern: "POST /me/filings", For: people, Do: h.applyFiling, Again: h.newFiling},
+		{Pattern: "GET /me/filings/{application}", For: people, Do: h.filing},
+		{Pattern: "POST /me/filings/{application}/complete", For: people, Do: h.completeFiling, Again: h.filing},
+		{Pattern: "POST /me/filings/{application}/withdraw", For: people, Do: h.withdrawFiling, Again: h.filing},
 		{Pattern: "GET /me/messages", For: people, Do: h.messages},
 		{Pattern: "GET /me/family", For: people, Do: h.family},
 		{Pattern: "POST /me/family/act", For: people, Do: h.act, Again: h.family},

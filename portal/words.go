@@ -4,11 +4,12 @@ import (
 	"html/template"
 
 	"github.com/anji-platform/anji/catalogue"
+	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
 )
 
 // funcs are the words that templates ask for.
-var funcs = template.FuncMap{"movement": movement, "firstPay": firstPay, "ceiling": ceiling}
+var funcs = template.FuncMap{"movement": movement, "firstPay": firstPay, "ceiling": ceiling, "place": place.Name}
 
 // movements name the kinds of ledger entries that touch a personal account.
 var movements = map[string]string{

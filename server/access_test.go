@@ -14,6 +14,7 @@ import (
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
+	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
 )
@@ -137,6 +138,18 @@ func openAccess(t *testing.T) *access {
 	a.own["operator"], a.other["operator"] = "shouli", "nobody"
 	a.own["region"], a.other["region"] = "990100", "000001"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
+	filed := func(person string) (id string) {
+		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
+			x, err := a.server.filings.ApplyAway(ctx, tx, filing.AwayRequest{Person: person, Channel: filing.Window, Actor: "test",
+				Away: filing.Away{Group: "异地长期居住人员", Destination: "310000"}})
+			if err == nil {
+				id = x.ID
+			}
+			return err
+		}))
+		return id
+	}
+	a.own["application"], a.other["application"] = filed(me), filed(a.other["person"])
 	token, err := a.server.SignIn.BeginPerson(ctx, me)
 	must(err)
 	a.tokens[signin.Person] = token
@@ -154,7 +167,7 @@ func openAccess(t *testing.T) *access {
 
 // theirs are the parameters that name something of one person or employer alone:
 // asking for another's must find nothing.
-var theirs = []string{"settlement", "bill", "declaration", "beneficiary", "agent"}
+var theirs = []string{"settlement", "bill", "declaration", "application", "beneficiary", "agent"}
 
 // TestAccess asks for every route as every role, for what is the visitor's own and
 // for what is another's. A new route is asked for too: what its address names must

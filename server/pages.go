@@ -9,6 +9,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/employer"
+	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/portal"
 	"github.com/anji-platform/anji/privacy"
@@ -25,8 +26,9 @@ func (s *Server) pages(c *Config) *web.Site {
 			door.Demo = append(door.Demo, office.Account{Name: o.Name, Title: o.Title, Works: o.Works()})
 		}
 	}
+	s.filings = filing.New(s.Register, s.Settlement, s.Register.Sealer(), nil, c.Now)
 	own := portal.Config{DB: s.DB, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Codes: s.Credentials, Settlement: s.Settlement,
-		Dues: s.dues, Accounts: account.New(c.Policies, s.Register, c.Now), Privacy: privacy.New(s.Register, c.Now), Now: c.Now,
+		Dues: s.dues, Accounts: account.New(c.Policies, s.Register, c.Now), Privacy: privacy.New(s.Register, c.Now), Filings: s.filings, Now: c.Now,
 		Wallet: &channel.Wallet{DB: s.DB, Store: c.Policies, Register: s.Register, Dues: s.dues, Codes: s.Credentials, Now: c.Now}}
 	staff := employer.Config{DB: s.DB, Dues: s.dues, Register: s.Register, Now: c.Now}
 	if c.Synthetic {

@@ -101,7 +101,10 @@ func tour(t *testing.T, prefix, enter string, screens []screen) {
 }
 
 // care lets 李济 be treated once over the interface.
-func care(t *testing.T, base string) { t.Helper(); careOf(t, base, demo.LiJi, "李济", "H99010000201") }
+func care(t *testing.T, base string) {
+	t.Helper()
+	careOf(t, base, demo.LiJi, "李济", "H99010000201")
+}
 
 func careOf(t *testing.T, base, citizenID, name, hospitalCode string) {
 	t.Helper()
@@ -137,6 +140,9 @@ func TestPersonScreens(t *testing.T) {
 		{"account", "/me/account", []string{"余额", "授权家人使用", "就医支付"}},
 		{"care", "/me/care", []string{"示例区医院", "个人负担"}},
 		{"settlement", "click .list a", []string{"结算说明", "您负担", "504.00 元", "依据"}},
+		{"filings", "/me/filings", []string{"还没有备案"}},
+		{"filing-groups", "/me/filings/new", []string{"异地长期居住人员", "2 个工作日", "问题二十七"}},
+		{"filing-new", "/me/filings/new?group=%E5%BC%82%E5%9C%B0%E9%95%BF%E6%9C%9F%E5%B1%85%E4%BD%8F%E4%BA%BA%E5%91%98", []string{"到哪里就医", "我承诺"}},
 		{"messages", "/me/messages", nil},
 		{"me", "/me", []string{"下载我的全部信息", "退出登录"}},
 		{"family", "/me/family", []string{"委托他人代办"}},

@@ -20,6 +20,7 @@ import (
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/explain"
+	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/his"
 	"github.com/anji-platform/anji/his/hospital"
@@ -103,9 +104,10 @@ type Server struct {
 	SignIn      *signin.Service
 	Handler     http.Handler
 
-	dues *contribution.Service
-	site *web.Site
-	log  *slog.Logger
+	dues    *contribution.Service
+	filings *filing.Service
+	site    *web.Site
+	log     *slog.Logger
 }
 
 // Open opens the data folder's store and assembles the server.
