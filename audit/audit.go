@@ -141,3 +141,26 @@ func Verify(ctx context.Context, tx *db.Tx) error {
 	}
 	return nil
 }
+
+// Entry is a record as it is kept.
+type Entry struct {
+	Seq                    int64
+	At                     time.Time
+	Actor, Action, Subject string
+	Details                string // as JSON
+}
+
+// List lists the records of a chain, the latest first.
+func List(ctx context.Context, tx *db.Tx, chain string, offset, limit int) (out []Entry, err error) {
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		var e Entry
+		var at string
+		err := rows.Scan(&e.Seq, &at, &e.Actor, &e.Action, &e.Subject, &e.Details)
+		if err == nil {
+			e.At, err = time.Parse(time.RFC3339Nano, at)
+		}
+		out = append(out, e)
+		return err
+	}, `SELECT seq, at, actor, action, subject, details FROM audit WHERE chain = ? ORDER BY seq DESC LIMIT ? OFFSET ?`, chain, limit, offset)
+	return out, err
+}

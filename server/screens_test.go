@@ -179,3 +179,115 @@ func TestFirstPage(t *testing.T) {
 	}
 	t.Logf("the first page takes %d bytes", size)
 }
+
+func TestConsoleScreens(t *testing.T) {
+	tour(t, "office-intake", "shouli", []screen{
+		{"home", "/console", []string{"王受理，您好", "待审核的备案"}},
+		{"people", "/console/people", []string{"公民身份号码、社保卡号或人员编号"}},
+		{"filings-empty", "/console/filings", []string{"没有这样的备案"}},
+		{"packages", "/console/packages", []string{"安济示例市", "2025.1"}},
+		{"package", "/console/packages/500000", []string{"比较"}},
+		{"forbidden-link", "/", []string{"进入工作台"}},
+	})
+	tour(t, "office-finance", "caiwu", []screen{{"funds", "/console/funds", []string{"基金", "余额"}}})
+	tour(t, "office-admin", "guanli", []screen{
+		{"operators", "/console/operators", []string{"李初审", "复核", "初始密码"}},
+		{"operator", "/console/operators/shouli", []string{"重设密码", "停用"}},
+		{"self", "/console/operators/guanli", []string{"另一位管理员"}},
+		{"audit", "/console/audit?who=guanli", []string{"审计记录"}},
+	})
+}
+
+// TestFilingTogether goes the way of a filing through the screens: a person
+// applies on a phone, an officer finds it in the queue, looks at the person's page,
+// decides, and the person sees it.
+func TestFilingTogether(t *testing.T) {
+	s := openSandbox(t, t.TempDir())
+	h := httptest.NewServer(s)
+	defer func() {
+		h.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, errs := browsertest.Open(t)
+	dir := browsertest.Screenshots(t)
+	step := 0
+	do := func(a ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		if err := chromedp.Do(ctx, a...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sees := func(want ...string) {
+		t.Helper()
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[sight](`({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(v.Text, w) {
+				t.Errorf("%q is not to be seen in %s", w, v.Text)
+			}
+		}
+		for _, f := range browsertest.Axe(t, ctx) {
+			t.Error(f)
+		}
+		shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+		if err != nil {
+			t.Fatal(err)
+		}
+		step++
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("filing-%02d.png", step)), shot, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill := func(js string) { t.Helper(); do(chromedp.Evaluate[chromedp.Void](js)) }
+	click := func(selector string) { t.Helper(); browsertest.Click(t, ctx, selector) }
+	enter := func(door, name string) {
+		t.Helper()
+		do(chromedp.Navigate(h.URL + door))
+		click(fmt.Sprintf(`.rows li:has(input[value=%q]) button`, name))
+	}
+
+	do(chromedp.EmulateViewport(390, 844))
+	enter("/sign-in", demo.LiJi)
+	click(`a[href="/me/filings"]`) // three taps from the first page
+	click(`a[href="/me/filings/new"]`)
+	click(`.list a[href*="group="]`)
+	sees("异地安置退休人员", "到哪里就医")
+	fill(`document.querySelector('#destination').value = '320500'`)
+	click(`form[action="/me/filings"] button`)
+	sees("被退回", "缺少：居住证；也可以签署承诺书代替", "江苏省苏州市")
+	fill(`document.querySelector('input[name=commitment]').checked = true`)
+	click(`form[action$="/complete"] button`)
+	sees("申办中", "已补正并重新提交", "2025-06-24"[:4])
+
+	do(chromedp.EmulateViewport(1440, 900))
+	enter("/office/sign-in", "chushen")
+	sees("李初审，您好", "去审核")
+	click(`a[href="/console/filings"].button`)
+	sees("异地安置退休人员", "江苏省苏州市", "李*")
+	click(`.grid a`)
+	sees("承诺书", "已签署", "问题二十七")
+	click(`dd a`)
+	sees("990100**********23", "查看完整信息", "可以报销")
+	fill(`document.querySelector('#purpose').value = '核对备案申请'`)
+	click(`form[action$="/reveal"] button`)
+	sees(demo.LiJi, "privacy.reveal")
+	do(chromedp.Navigate(h.URL + "/console/filings"))
+	click(`.grid a`)
+	fill(`document.querySelector('input[value=accepted]').checked = true`)
+	click(`form[action^="/console/filings/"] .button`)
+	sees("已办结，已通知参保人")
+
+	do(chromedp.EmulateViewport(390, 844))
+	enter("/sign-in", demo.LiJi)
+	do(chromedp.Navigate(h.URL + "/me/filings"))
+	sees("已办结")
+	do(chromedp.Navigate(h.URL + "/me/insurance"))
+	sees("异地就医备案", "江苏省苏州市")
+	if e := errs(); len(e) > 0 {
+		t.Errorf("console: %q", e)
+	}
+}
