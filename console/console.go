@@ -70,7 +70,7 @@ func New(c Config) *web.App {
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
 	return &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor},
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action},
 		Routes: []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/filings", For: see, Do: h.filings},
@@ -113,6 +113,24 @@ func (h *handler) write(v *web.Visit, f func(context.Context, *db.Tx) error) err
 func actor(s string) string {
 	if rest, ok := strings.CutPrefix(s, "本人 "); ok && rest != "" {
 		return "本人"
+	}
+	return s
+}
+
+// actions name what stands in the record, by how it begins.
+var actions = []struct{ prefix, title string }{
+	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
+	{"filing.submitted", "提交备案"}, {"filing.accepted", "备案通过"}, {"filing.returned", "退回备案"}, {"filing.refused", "不予备案"}, {"filing.withdrawn", "撤销备案"},
+	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
+	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
+}
+
+// action names what was done.
+func action(s string) string {
+	for _, a := range actions {
+		if strings.HasPrefix(s, a.prefix) {
+			return a.title
+		}
 	}
 	return s
 }

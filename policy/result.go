@@ -130,6 +130,14 @@ type Source struct {
 	Article  string
 }
 
+// String names the document and the article, as a person cites them.
+func (s *Source) String() string {
+	if s == nil || s.Document == nil {
+		return ""
+	}
+	return "《" + s.Document.Title + "》" + s.Article
+}
+
 // Document is an official document that a package cites.
 type Document struct {
 	ID     string

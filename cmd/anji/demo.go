@@ -111,7 +111,7 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 			return errors.Join(err, <-serving)
 		}
 	}
-	fmt.Fprintf(out, "首页 pages       %[1]s/\n接口 interface   %[1]s/his\n沙箱 sandbox     %[1]s/sandbox\n数据 data        %[2]s\nCtrl-C 结束\n", address, data)
+	fmt.Fprintf(out, "首页 pages       %[1]s/\n经办 officers    %[1]s/office/sign-in\n接口 interface   %[1]s/his\n沙箱 sandbox     %[1]s/sandbox\n数据 data        %[2]s\nCtrl-C 结束\n", address, data)
 	err = <-serving
 	if ctx.Err() != nil {
 		fmt.Fprintln(out, "\n已结束 stopped")

@@ -160,14 +160,14 @@ func TestDemo(t *testing.T) {
 				base = a
 			}
 			if strings.Contains(line, "Ctrl-C") {
-				resp, err := http.Get(base + "/")
+				resp, err := http.Get(base + "/demo")
 				if err != nil {
 					t.Error(err)
 				} else {
 					body, _ := io.ReadAll(resp.Body)
 					resp.Body.Close()
 					if !strings.Contains(string(body), "老*") || strings.Contains(string(body), "990100198808080412") {
-						t.Error("the home page does not list the settlement, or shows an identity number")
+						t.Error("the page of settlements does not list the settlement, or shows an identity number")
 					}
 				}
 				cancel()

@@ -17,7 +17,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(calcCommand(), policyCommand(), benchCommand(), demoCommand(), serveCommand(), clearingCommand(), importCommand(), employerCommand(), bankCommand(), personCommand(), counterCommand(), fundCommand(), accountCommand(), auditCommand(), hisCommand())
+	cmd.AddCommand(calcCommand(), policyCommand(), benchCommand(), demoCommand(), serveCommand(), clearingCommand(), importCommand(), employerCommand(), operatorCommand(), bankCommand(), personCommand(), counterCommand(), fundCommand(), accountCommand(), auditCommand(), hisCommand())
 	return cmd
 }
 
