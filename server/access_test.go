@@ -15,6 +15,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/filing"
+	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
 )
@@ -150,6 +151,20 @@ func openAccess(t *testing.T) *access {
 		return id
 	}
 	a.own["application"], a.other["application"] = filed(me), filed(a.other["person"])
+	visit := func(provider string) (id string) {
+		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
+			x, err := a.server.Settlement.Open(ctx, tx, settlement.OpenRequest{Person: me, Provider: provider, Begun: now(), Actor: "test"})
+			id = x.ID
+			return err
+		}))
+		return id
+	}
+	a.other["visit"] = visit("H99010000101")
+	for _, o := range demo.Operators {
+		if slices.Contains(o.Roles, signin.Counter) && a.own["visit"] == "" {
+			a.own["visit"] = visit(o.Of)
+		}
+	}
 	token, err := a.server.SignIn.BeginPerson(ctx, me)
 	must(err)
 	a.tokens[signin.Person] = token
@@ -167,7 +182,7 @@ func openAccess(t *testing.T) *access {
 
 // theirs are the parameters that name something of one person or employer alone:
 // asking for another's must find nothing.
-var theirs = []string{"settlement", "bill", "declaration", "application", "beneficiary", "agent"}
+var theirs = []string{"settlement", "bill", "declaration", "application", "visit", "beneficiary", "agent"}
 
 // TestAccess asks for every route as every role, for what is the visitor's own and
 // for what is another's. A new route is asked for too: what its address names must

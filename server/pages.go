@@ -7,6 +7,7 @@ import (
 	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/channel"
 	"github.com/anji-platform/anji/console"
+	"github.com/anji-platform/anji/counter"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/employer"
@@ -41,6 +42,7 @@ func (s *Server) pages(c *Config) *web.Site {
 	}
 	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
 		portal.New(own), office.New(door), employer.New(staff),
+		counter.New(counter.Config{DB: s.DB, Register: s.Register, Codes: s.Credentials, Settlement: s.Settlement, Now: c.Now}),
 		console.New(console.Config{DB: s.DB, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, Privacy: own.Privacy, Now: c.Now}))
 }
 

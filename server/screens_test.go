@@ -291,3 +291,102 @@ func TestFilingTogether(t *testing.T) {
 		t.Errorf("console: %q", e)
 	}
 }
+
+// TestCounter settles at a pharmacy's till: the code that a person's phone shows is
+// scanned, an item picked, taken off, picked again, settled, printed and reversed.
+func TestCounter(t *testing.T) {
+	s := openSandbox(t, t.TempDir())
+	h := httptest.NewServer(s)
+	defer func() {
+		h.Close()
+		inspect(t, s)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	code, _, err := backing{s}.Code(t.Context(), demo.LiJi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, errs := browsertest.Open(t)
+	dir := browsertest.Screenshots(t)
+	step := 0
+	do := func(a ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		if err := chromedp.Do(ctx, a...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sees := func(want ...string) {
+		t.Helper()
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[sight](`({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(v.Text, w) {
+				t.Errorf("%q is not to be seen in %s", w, v.Text)
+			}
+		}
+		if v.Wide > 0 {
+			t.Errorf("the page is %d pixels too wide", v.Wide)
+		}
+		for _, f := range browsertest.Axe(t, ctx) {
+			t.Error(f)
+		}
+		shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+		if err != nil {
+			t.Fatal(err)
+		}
+		step++
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("counter-%02d.png", step)), shot, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill := func(selector, value string) {
+		t.Helper()
+		do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).value = %q`, selector, value)))
+	}
+	click := func(selector string) { t.Helper(); browsertest.Click(t, ctx, selector) }
+	pick := func() {
+		t.Helper()
+		fill("#q", "乙类")
+		click(`form[role=search] button`)
+		fill("#price0", "100")
+		fill("#quantity0", "2")
+		click(`form[action$="/add"] button`)
+	}
+	do(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(h.URL+"/counter"))
+	click(`.rows li:has(input[value=yaodian]) button`)
+	sees("示例大药房", "今天还没有结算")
+	fill("#code", "nonsense")
+	click(`form[action="/counter"] button`)
+	sees("不是医保电子凭证的二维码")
+	fill("#code", code)
+	click(`form[action="/counter"] button`)
+	sees("李*", "还没有费用")
+	pick()
+	sees("乙类药品", "200.00", "应收现金")
+	click(`form[action$="/remove"] button`)
+	sees("还没有费用")
+	pick()
+	click(`form[action$="/settle"] .button`)
+	sees("已结算", "打印结算单", "200.00")
+	click(`a[href$="/receipt"]`)
+	sees("您负担", "依据")
+	click(`.crumb a`)
+	click(`form[action$="/reverse"] button`)
+	sees("已撤销结算", "乙类药品")
+	click(`form[action$="/cancel"] button`)
+	sees("已取消", "今天还没有结算")
+	fill("#code", code)
+	click(`form[action="/counter"] button`)
+	sees("已") // a code is accepted once
+	if e := errs(); len(e) > 0 {
+		for _, x := range e {
+			if !strings.Contains(x, "422") { // the browser's own word for what was refused
+				t.Errorf("console: %s", x)
+			}
+		}
+	}
+}

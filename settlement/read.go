@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -232,4 +233,35 @@ func (s *Service) details(r *row) (err error) {
 func Counts(ctx context.Context, tx *db.Tx) (people, settlements int, err error) {
 	err = tx.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM person), (SELECT COUNT(*) FROM settlement)`).Scan(&people, &settlements)
 	return people, settlements, err
+}
+
+// Waiting is a fee line that no settlement that stands settled, less what was
+// taken back of it.
+type Waiting struct {
+	Fee
+	Name  string
+	Class policy.LineClass
+}
+
+// WaitingFees lists the fees of a visit that wait to be settled, in the order in
+// which they came. Lines taken back whole are not among them.
+func (s *Service) WaitingFees(ctx context.Context, tx *db.Tx, visit string) (out []Waiting, err error) {
+	at := map[string]int{}
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		var w Waiting
+		var amount int64
+		if err := rows.Scan(&w.Serial, &w.Original, &w.Item, &w.Name, &w.Quantity, &w.Price, &amount, &w.Class); err != nil {
+			return err
+		}
+		w.Amount = money.Fen(amount)
+		if i, ok := at[w.Original]; ok && w.Original != "" {
+			out[i].Quantity += w.Quantity
+			out[i].Amount += w.Amount
+			return nil
+		}
+		at[w.Serial] = len(out)
+		out = append(out, w)
+		return nil
+	}, `SELECT f.serial, f.original, f.item, f.name, f.quantity, f.price, f.amount, f.class FROM fee f WHERE f.visit = ? AND `+unsettled+` ORDER BY f.n`, visit)
+	return slices.DeleteFunc(out, func(w Waiting) bool { return w.Quantity == 0 }), err
 }
