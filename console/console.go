@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/civil"
@@ -42,14 +41,13 @@ var files embed.FS
 
 // Config is what the console is made of. Now may be left out.
 type Config struct {
-	DB         *db.DB
+	web.Store
 	Register   *enrolment.Register
 	Policies   *policy.Store
 	SignIn     *signin.Service
 	Settlement *settlement.Service
 	Filings    *filing.Service
 	Privacy    *privacy.Service
-	Now        func() time.Time
 }
 
 type handler struct{ Config }
@@ -62,9 +60,6 @@ const (
 
 // New returns the console.
 func New(c Config) *web.App {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
 	h := &handler{c}
 	all := signin.Officers()
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
@@ -94,19 +89,6 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}", For: admin, Do: h.changeOperator, Again: h.operator},
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}}
-}
-
-// china is the one time of the country (北京时间).
-var china = time.FixedZone("CST", 8*60*60)
-
-func (h *handler) today() civil.Date { return civil.Of(h.Now().In(china)) }
-
-func (h *handler) read(v *web.Visit, f func(context.Context, *db.Tx) error) error {
-	return h.DB.View(v.Ctx(), func(tx *db.Tx) error { return f(v.Ctx(), tx) })
-}
-
-func (h *handler) write(v *web.Visit, f func(context.Context, *db.Tx) error) error {
-	return h.DB.Update(v.Ctx(), func(tx *db.Tx) error { return f(v.Ctx(), tx) })
 }
 
 // actor is who did something, in words.
@@ -141,7 +123,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 		return nil
 	}
 	waiting := 0
-	_ = h.read(v, func(ctx context.Context, tx *db.Tx) error { // a number beside a link: a page goes without it
+	_ = h.Read(v, func(ctx context.Context, tx *db.Tx) error { // a number beside a link: a page goes without it
 		n, err := h.Filings.Counts(ctx, tx, o.Region)
 		waiting = n[filing.Submitted]
 		return err
@@ -171,9 +153,9 @@ type homeData struct {
 }
 
 func (h *handler) home(v *web.Visit) error {
-	d := homeData{Today: h.today()}
+	d := homeData{Today: h.Today()}
 	region := v.Operator().Region
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if d.People, d.Settlements, err = settlement.Counts(ctx, tx); err != nil {
 			return err
 		}
@@ -222,7 +204,7 @@ type queueData struct {
 
 func (h *handler) queue(v *web.Visit, offset, limit int) (d queueData, err error) {
 	q := v.URL.Query()
-	d = queueData{State: filing.State(q.Get("state")), States: []filing.State{filing.Submitted, filing.Returned, filing.Accepted, filing.Refused, filing.Withdrawn}, LateOnly: q.Get("late") == "1", Today: h.today()}
+	d = queueData{State: filing.State(q.Get("state")), States: []filing.State{filing.Submitted, filing.Returned, filing.Accepted, filing.Refused, filing.Withdrawn}, LateOnly: q.Get("late") == "1", Today: h.Today()}
 	if d.State == "" && q.Get("all") != "1" {
 		d.State = filing.Submitted
 	}
@@ -230,7 +212,7 @@ func (h *handler) queue(v *web.Visit, offset, limit int) (d queueData, err error
 	if d.LateOnly {
 		f.LateOn, f.State = d.Today, ""
 	}
-	err = h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	err = h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if d.Counts, err = h.Filings.Counts(ctx, tx, f.Region); err != nil {
 			return err
 		}
@@ -271,7 +253,7 @@ func (h *handler) filings(v *web.Visit) error {
 
 // note says who made a file and when.
 func (h *handler) note(v *web.Visit) string {
-	return v.Operator().Title + "（" + v.Operator().Name + "） " + v.Time(h.Now())
+	return v.Operator().Title + "（" + v.Operator().Name + "） " + v.Time(h.Clock())
 }
 
 func (h *handler) sheet(v *web.Visit, t sheet.Table) error {
@@ -280,12 +262,12 @@ func (h *handler) sheet(v *web.Visit, t sheet.Table) error {
 	if err := sheet.Write(&b, t); err != nil {
 		return err
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
-		return audit.Append(ctx, tx, audit.Record{At: h.Now(), Actor: v.Who.Actor(), Action: "console.export", Subject: t.Title, Details: map[string]string{"rows": strconv.Itoa(len(t.Rows))}})
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
+		return audit.Append(ctx, tx, audit.Record{At: h.Clock(), Actor: v.Who.Actor(), Action: "console.export", Subject: t.Title, Details: map[string]string{"rows": strconv.Itoa(len(t.Rows))}})
 	}); err != nil {
 		return err
 	}
-	return v.Attach(t.Title+" "+h.today().String()+".xlsx", sheet.Type, b.Bytes())
+	return v.Attach(t.Title+" "+h.Today().String()+".xlsx", sheet.Type, b.Bytes())
 }
 
 func (h *handler) filingsSheet(v *web.Visit) error {
@@ -321,7 +303,7 @@ type filingData struct {
 // findFiling finds the application that the address names, if it is of the
 // officer's region.
 func (h *handler) findFiling(v *web.Visit) (d filingData, err error) {
-	err = h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		a, ok, err := h.Filings.Get(ctx, tx, v.PathValue("application"))
 		if err != nil {
 			return err
@@ -341,7 +323,7 @@ func (h *handler) filing(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	d.Today, d.Own = h.today(), d.Entered == v.Who.Actor()
+	d.Today, d.Own = h.Today(), d.Entered == v.Who.Actor()
 	if x := d.Details.Away; x != nil {
 		if rules, err := h.Filings.Rules(d.Region); err == nil {
 			d.Rules = rules
@@ -365,7 +347,7 @@ func (h *handler) decide(v *web.Visit) error {
 	if state != filing.Accepted && state != filing.Returned && state != filing.Refused {
 		return &web.Fault{Field: "decision", Want: "请选择通过、退回补正或不予通过"}
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		_, err := h.Filings.Decide(ctx, tx, d.ID, filing.Decision{State: state, Reason: v.Value("reason")}, v.Who.Actor())
 		return err
 	}); err != nil {
@@ -383,7 +365,7 @@ func (h *handler) complete(v *web.Visit) error {
 	if err := v.ParseForm(); err != nil {
 		return err
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		_, err := h.Filings.Complete(ctx, tx, d.ID, d.Application.Person, v.PostForm["paper"], v.Value("commitment") == "1", v.Who.Actor())
 		return err
 	}); err != nil {
@@ -404,7 +386,7 @@ func (h *handler) find(v *web.Visit) error {
 		return &web.Fault{Field: "key", Want: "请填公民身份号码、社保卡号或人员编号"}
 	}
 	var id string
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		for _, by := range []func(context.Context, *db.Tx, string) (enrolment.Person, bool, error){h.Register.ByCitizenID, h.Register.ByCard, h.Register.ByID} {
 			for _, k := range []string{key, v.Value("key")} {
 				p, ok, err := by(ctx, tx, k)
@@ -448,7 +430,7 @@ type personData struct {
 // findPerson finds the person that the address names, if they are of the
 // officer's region.
 func (h *handler) findPerson(v *web.Visit) (p enrolment.Person, err error) {
-	err = h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		found, ok, err := h.Register.ByID(ctx, tx, v.PathValue("person"))
 		if region := v.Operator().Region; err == nil && (!ok || region != "" && found.Region != region) {
 			err = web.ErrNotFound
@@ -473,12 +455,12 @@ func (h *handler) person(v *web.Visit) error {
 
 // all reads all that is known of a person (360°), and keeps on record who looked.
 func (h *handler) all(v *web.Visit, p enrolment.Person) (*personData, error) {
-	d := &personData{Person: p, Today: h.today(), Places: place.Provinces(), Inspector: v.Who.Has(signin.Inspector)}
+	d := &personData{Person: p, Today: h.Today(), Places: place.Provinces(), Inspector: v.Who.Has(signin.Inspector)}
 	if rules, err := h.Filings.Rules(p.Region); err == nil {
 		d.Rules = rules
 	}
-	err := h.write(v, func(ctx context.Context, tx *db.Tx) (err error) {
-		if err := audit.Append(ctx, tx, audit.Record{At: h.Now(), Actor: v.Who.Actor(), Action: "person.view", Subject: p.ID}); err != nil {
+	err := h.Write(v, func(ctx context.Context, tx *db.Tx) (err error) {
+		if err := audit.Append(ctx, tx, audit.Record{At: h.Clock(), Actor: v.Who.Actor(), Action: "person.view", Subject: p.ID}); err != nil {
 			return err
 		}
 		d.Coverage, err = coverage.On(ctx, tx, h.Policies, p, d.Today, d.Today)
@@ -532,7 +514,7 @@ func (h *handler) reveal(v *web.Visit) error {
 		return &web.Fault{Field: "purpose", Want: "请写明查看的事由，至少四个字；事由会留在审计记录里"}
 	}
 	var open enrolment.Person
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		open, err = h.Privacy.Reveal(ctx, tx, p.ID, v.Who.Actor(), purpose)
 		return err
 	}); err != nil {
@@ -564,7 +546,7 @@ func (h *handler) file(v *web.Visit) error {
 		}
 	}
 	var a *filing.Application
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		a, err = h.Filings.ApplyAway(ctx, tx, q)
 		return err
 	}); err != nil {
@@ -585,7 +567,7 @@ func (h *handler) fundRows(v *web.Visit) (rows []fundRow, err error) {
 	if region := v.Operator().Region; region != "" {
 		prefix = fund.FundAccount(region, "")
 	}
-	err = h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		balances, err := fund.Balances(ctx, tx, prefix, 0)
 		for account, b := range balances {
 			parts := strings.SplitN(account, ":", 3)
@@ -593,7 +575,7 @@ func (h *handler) fundRows(v *web.Visit) (rows []fundRow, err error) {
 				return fmt.Errorf("console: account %q", account)
 			}
 			r := fundRow{Region: parts[1], Fund: parts[2], Title: parts[2], Balance: b}
-			if p, err := h.Policies.At(r.Region, h.today()); err == nil {
+			if p, err := h.Policies.At(r.Region, h.Today()); err == nil {
 				for _, f := range p.Funds() {
 					if f.ID == r.Fund {
 						r.Title = f.Title
@@ -689,7 +671,7 @@ func (h *handler) record(v *web.Visit) error {
 	page, _ := strconv.Atoi(q.Get("page"))
 	page = min(max(page, 1), 10_000)
 	if d.Who != "" {
-		if err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+		if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 			d.Entries, err = audit.List(ctx, tx, d.Who, (page-1)*perPage, perPage+1)
 			return err
 		}); err != nil {
@@ -718,7 +700,7 @@ type operatorsData struct {
 
 func (h *handler) operators(v *web.Visit) error {
 	d := operatorsData{Roles: signin.Roles(), Regions: h.Policies.Regions()}
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		d.Operators, err = signin.Operators(ctx, tx)
 		return err
 	}); err != nil {
@@ -745,7 +727,7 @@ func (h *handler) addOperator(v *web.Visit) error {
 		return err
 	}
 	o.Fresh = true
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		return h.SignIn.AddOperator(ctx, tx, o, v.FormValue("password"), v.Who.Actor())
 	}); err != nil {
 		return err
@@ -765,7 +747,7 @@ func (d operatorData) Has(r signin.Role) bool { return slices.Contains(d.Roles, 
 
 func (h *handler) operator(v *web.Visit) error {
 	d := operatorData{All: signin.Roles(), Regions: h.Policies.Regions()}
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		o, ok, err := signin.GetOperator(ctx, tx, v.PathValue("operator"))
 		if err == nil && !ok {
 			err = web.ErrNotFound
@@ -784,14 +766,14 @@ func (h *handler) changeOperator(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error { return h.SignIn.ChangeOperator(ctx, tx, o, v.Who.Actor()) }); err != nil {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error { return h.SignIn.ChangeOperator(ctx, tx, o, v.Who.Actor()) }); err != nil {
 		return err
 	}
 	return v.Done("/console/operators", "已保存，立即生效。")
 }
 
 func (h *handler) resetPassword(v *web.Visit) error {
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		return h.SignIn.ResetPassword(ctx, tx, v.PathValue("operator"), v.FormValue("password"), v.Who.Actor())
 	}); err != nil {
 		return err

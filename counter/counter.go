@@ -10,13 +10,9 @@ import (
 	"crypto/rand"
 	"embed"
 	"errors"
-	"html/template"
 	"strings"
-	"time"
 
-	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/catalogue"
-	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
@@ -34,11 +30,10 @@ var files embed.FS
 
 // Config is what the till is made of. Now may be left out.
 type Config struct {
-	DB         *db.DB
+	web.Store
 	Register   *enrolment.Register
 	Codes      *credential.Service
 	Settlement *settlement.Service
-	Now        func() time.Time
 }
 
 type handler struct{ Config }
@@ -51,9 +46,6 @@ const (
 
 // New returns the pages.
 func New(c Config) *web.App {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
 	h := &handler{c}
 	tills := []signin.Role{signin.Counter}
 	return &web.App{Name: "counter", Layout: "desk.html", SignIn: office.SignIn, Files: files,
@@ -69,19 +61,6 @@ func New(c Config) *web.App {
 			{Pattern: "POST /counter/{visit}/cancel", For: tills, Do: h.cancel, Again: h.visit},
 			{Pattern: "GET /counter/{visit}/receipt", For: tills, Do: h.receipt},
 		}}
-}
-
-// china is the one time of the country (北京时间).
-var china = time.FixedZone("CST", 8*60*60)
-
-func (h *handler) today() civil.Date { return civil.Of(h.Now().In(china)) }
-
-func (h *handler) read(v *web.Visit, f func(context.Context, *db.Tx) error) error {
-	return h.DB.View(v.Ctx(), func(tx *db.Tx) error { return f(v.Ctx(), tx) })
-}
-
-func (h *handler) write(v *web.Visit, f func(context.Context, *db.Tx) error) error {
-	return h.DB.Update(v.Ctx(), func(tx *db.Tx) error { return f(v.Ctx(), tx) })
 }
 
 // actor is who does it, as the interface names operators of providers.
@@ -101,7 +80,7 @@ type homeData struct {
 
 func (h *handler) home(v *web.Visit) error {
 	var d homeData
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		p, ok, err := provider.Get(ctx, tx, v.Operator().Of)
 		if err == nil && !ok {
 			err = web.ErrNotFound
@@ -110,7 +89,7 @@ func (h *handler) home(v *web.Visit) error {
 			return err
 		}
 		d.Provider = p
-		visits, err := h.Settlement.Visits(ctx, tx, settlement.VisitFilter{Provider: p.Code, From: h.today(), To: h.today(), Limit: 50})
+		visits, err := h.Settlement.Visits(ctx, tx, settlement.VisitFilter{Provider: p.Code, From: h.Today(), To: h.Today(), Limit: 50})
 		if err != nil {
 			return err
 		}
@@ -155,7 +134,7 @@ func (h *handler) open(v *web.Visit) error {
 	}
 	o := v.Operator()
 	var visit settlement.Visit
-	err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		p, ok, err := provider.Get(ctx, tx, o.Of)
 		if err != nil {
 			return err
@@ -167,7 +146,7 @@ func (h *handler) open(v *web.Visit) error {
 		if err != nil {
 			return err
 		}
-		spells, err := enrolment.Insurances(ctx, tx, who.ID, h.today())
+		spells, err := enrolment.Insurances(ctx, tx, who.ID, h.Today())
 		if err != nil {
 			return err
 		}
@@ -176,7 +155,7 @@ func (h *handler) open(v *web.Visit) error {
 			kind = policy.PharmacyVisit
 		}
 		visit, err = h.Settlement.Open(ctx, tx, settlement.OpenRequest{Person: who.ID, Provider: p.Code, Scheme: enrolment.Counting(spells).Scheme, Kind: kind,
-			Number: "W" + rand.Text()[:12], Begun: h.Now(), Actor: actor(v)})
+			Number: "W" + rand.Text()[:12], Begun: h.Clock(), Actor: actor(v)})
 		return err
 	})
 	if r := (*credential.Refused)(nil); errors.As(err, &r) {
@@ -237,7 +216,7 @@ func use(keep bool) settlement.AccountUse {
 
 func (h *handler) visit(v *web.Visit) error {
 	d := visitData{Query: strings.TrimSpace(v.URL.Query().Get("q")), Keep: v.Value("keep") == "1"}
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if d.Visit, err = h.find(ctx, tx, v); err != nil {
 			return err
 		}
@@ -262,7 +241,7 @@ func (h *handler) visit(v *web.Visit) error {
 			return nil
 		}
 		region := d.Provider.Region
-		return catalogue.Items(ctx, tx, catalogue.Filter{NameHas: d.Query, On: h.today()}, catalogue.Page{Limit: 4 * found}, func(it catalogue.Listed) error {
+		return catalogue.Items(ctx, tx, catalogue.Filter{NameHas: d.Query, On: h.Today()}, catalogue.Page{Limit: 4 * found}, func(it catalogue.Listed) error {
 			if (it.Region == "" || it.Region == region) && len(d.Items) < found {
 				d.Items = append(d.Items, it.Item)
 			}
@@ -285,7 +264,7 @@ func sum(lines []settlement.Waiting) (total money.Fen) {
 // again.
 func (h *handler) change(v *web.Visit, said string, f func(ctx context.Context, tx *db.Tx, x settlement.Visit) error) error {
 	id := ""
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		x, err := h.find(ctx, tx, v)
 		if err != nil {
 			return err
@@ -316,7 +295,7 @@ func (h *handler) add(v *web.Visit) error {
 		if st, err := h.standing(ctx, tx, x.ID); err != nil || st != nil {
 			return errors.Join(err, &web.Fault{Field: "item", Want: "这次就诊已结算；再买请重新扫码"})
 		}
-		_, err := h.Settlement.AddFees(ctx, tx, x.ID, x.Provider, []settlement.Fee{{Serial: "W" + rand.Text()[:20], Item: v.Value("item"), ProviderItem: v.Value("item"), Time: h.Now(),
+		_, err := h.Settlement.AddFees(ctx, tx, x.ID, x.Provider, []settlement.Fee{{Serial: "W" + rand.Text()[:20], Item: v.Value("item"), ProviderItem: v.Value("item"), Time: h.Clock(),
 			Quantity: q, Price: unit, Amount: settlement.Multiply(q, unit)}}, actor(v))
 		return err
 	})
@@ -367,7 +346,7 @@ func (h *handler) reverse(v *web.Visit) error {
 // cancel gives up a visit that was not settled: what is on the bill is taken back
 // first.
 func (h *handler) cancel(v *web.Visit) error {
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		x, err := h.find(ctx, tx, v)
 		if err != nil {
 			return err
@@ -386,20 +365,9 @@ func (h *handler) cancel(v *web.Visit) error {
 	return v.Done("/counter", "已取消。")
 }
 
-type receiptData struct {
-	*bill.Bill
-	ID, Name, CitizenID, Provider string
-	Time                          time.Time
-	Reversed                      bool
-	Waterfall                     template.HTML
-	Visit                         policy.VisitKind
-	PolicyText                    string
-	Back                          string
-}
-
 func (h *handler) receipt(v *web.Visit) error {
 	var st *settlement.Settlement
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		x, err := h.find(ctx, tx, v)
 		if err != nil {
 			return err
@@ -416,7 +384,7 @@ func (h *handler) receipt(v *web.Visit) error {
 	}); err != nil {
 		return err
 	}
-	b := bill.New(v.Lang, &st.Case, &st.Result, st.Steps)
-	return v.Show("receipt.html", "结算单", receiptData{Bill: b, ID: st.ID, Name: web.MaskName(st.Person.Name), Provider: st.Provider.Name, Time: st.At, Visit: st.Case.Visit,
-		PolicyText: b.Package.Text(v.Lang), Back: "/counter/" + st.Visit.ID, Waterfall: template.HTML(bill.SVG(b, "waterfall"))}) // bill.SVG escapes every text it writes
+	b := web.NewBill(v.Lang, &st.Case, &st.Result, st.Steps)
+	b.ID, b.Name, b.Provider, b.Time, b.Back = st.ID, web.MaskName(st.Person.Name), st.Provider.Name, st.At, "/counter/"+st.Visit.ID
+	return v.Show("receipt.html", "结算单", b)
 }

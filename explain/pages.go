@@ -2,13 +2,13 @@ package explain
 
 import (
 	"fmt"
-	"html/template"
 	"net/http"
 	"time"
 
 	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/web"
 )
 
 // view is what a template sees.
@@ -57,7 +57,7 @@ func (v *view) Switch() string {
 func (v *view) Care(k policy.VisitKind) string { return bill.VisitName(v.Lang, k) }
 
 // Name masks a person's name.
-func (v *view) Name(name string) string { return maskName(name) }
+func (v *view) Name(name string) string { return web.MaskName(name) }
 
 // Time writes a moment in the time of China.
 func (v *view) Time(t time.Time) string { return t.In(china).Format("2006-01-02 15:04") }
@@ -120,16 +120,6 @@ func (h *handler) home(r *http.Request, v *view) error {
 	return nil
 }
 
-type settlementData struct {
-	*bill.Bill
-	ID, Name, CitizenID, Provider string
-	Time                          time.Time
-	Reversed                      bool
-	Waterfall                     template.HTML
-	Visit                         policy.VisitKind
-	PolicyText                    string
-}
-
 func (h *handler) settlement(r *http.Request, v *view) error {
 	id := r.PathValue("id")
 	if len(id) > maxID {
@@ -139,14 +129,9 @@ func (h *handler) settlement(r *http.Request, v *view) error {
 	if err != nil {
 		return fmt.Errorf("settlement %q: %w", id, err)
 	}
-	b := bill.New(v.Lang, s.Case, s.Result, s.Steps)
-	v.template, v.Title = "settlement.html", v.Say("结算说明", "Settlement explained")
-	v.Data = settlementData{
-		Bill: b, ID: s.ID, Name: maskName(s.Name), CitizenID: maskCitizenID(s.CitizenID), Provider: s.Provider,
-		Time: s.Time, Reversed: s.Reversed, Visit: s.Case.Visit, PolicyText: b.Package.Text(v.Lang),
-		// bill.SVG escapes every text it writes.
-		Waterfall: template.HTML(bill.SVG(b, "waterfall")),
-	}
+	b := web.NewBill(v.Lang, s.Case, s.Result, s.Steps)
+	b.ID, b.Name, b.CitizenID, b.Provider, b.Time, b.Reversed = s.ID, web.MaskName(s.Name), maskCitizenID(s.CitizenID), s.Provider, s.Time, s.Reversed
+	v.template, v.Title, v.Data = "settlement.html", v.Say("结算说明", "Settlement explained"), b
 	return nil
 }
 

@@ -30,7 +30,7 @@ type credentialData struct {
 // under one's phone it is theirs (亲情账户).
 func (h *handler) credential(v *web.Visit) error {
 	d := credentialData{Phone: v.Who.Person.Phone, Sent: v.Value("sent") == "1" || v.Fault != "" && v.FormValue("sms") != ""}
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		c, err := credential.Get(ctx, tx, v.Who.Person.ID)
 		if err != nil || c.State != credential.Active {
 			d.State = c.State
@@ -70,7 +70,7 @@ func (h *handler) credential(v *web.Visit) error {
 // credentialCode sends the code by which the phone in hand is proved.
 func (h *handler) credentialCode(v *web.Visit) error {
 	purpose := credential.ForDevice
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		c, err := credential.Get(ctx, tx, v.Who.Person.ID)
 		if err != nil {
 			return err

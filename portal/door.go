@@ -39,7 +39,7 @@ func (h *handler) sms(v *web.Visit, phone string) (text string, err error) {
 	if !v.Synthetic() || phone == "" {
 		return "", nil
 	}
-	err = h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		all, err := outbox.Latest(ctx, tx, h.Register.Sealer(), phone, 1)
 		if len(all) > 0 {
 			text = all[0].Text
@@ -129,7 +129,7 @@ func (h *handler) demo(v *web.Visit) error {
 			continue
 		}
 		var who enrolment.Person
-		if err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+		if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 			who, _, err = h.Register.ByCitizenID(ctx, tx, id)
 			return err
 		}); err != nil {

@@ -64,7 +64,7 @@ func (h *handler) estimate(v *web.Visit) error {
 	if d.Scheme == "" {
 		d.Scheme = "employee"
 	}
-	today := h.today()
+	today := h.Today()
 	for _, code := range h.Policies.Regions() {
 		if p, err := h.Policies.At(code, today); err == nil && code != "000000" {
 			d.Regions = append(d.Regions, estimateRegion{code, p.Name})
@@ -98,7 +98,7 @@ func (h *handler) estimate(v *web.Visit) error {
 
 // estimateCase is the case of who asks, without its care.
 func (h *handler) estimateCase(v *web.Visit, d *estimateData, kind policy.VisitKind) (*policy.Case, error) {
-	today := h.today()
+	today := h.Today()
 	if !d.Own {
 		c := &policy.Case{Region: d.Region, Date: today, Retired: d.Retired && d.Scheme == "employee"}
 		if d.Scheme == "resident" {
@@ -110,7 +110,7 @@ func (h *handler) estimateCase(v *web.Visit, d *estimateData, kind policy.VisitK
 		return c, nil
 	}
 	var c *policy.Case
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		p := v.Who.Acting
 		all, err := enrolment.Timeline(ctx, tx, p.ID)
 		if err != nil {

@@ -18,8 +18,8 @@ type filingsData struct {
 }
 
 func (h *handler) filings(v *web.Visit) error {
-	d := filingsData{Today: h.today()}
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	d := filingsData{Today: h.Today()}
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		d.Applications, err = h.Filings.OfPerson(ctx, tx, v.Who.Acting.ID)
 		return err
 	}); err != nil {
@@ -41,7 +41,7 @@ type newFilingData struct {
 func (d newFilingData) Whole(code string) bool { return slices.Contains(d.Rules.Provinces, code) }
 
 func (h *handler) newFiling(v *web.Visit) error {
-	d := newFilingData{Places: place.Provinces(), Today: h.today()}
+	d := newFilingData{Places: place.Provinces(), Today: h.Today()}
 	rules, err := h.Filings.Rules(v.Who.Acting.Region)
 	if _, text, ok := web.Refusal(err); ok {
 		d.Why, err = text, nil
@@ -67,7 +67,7 @@ func (h *handler) applyFiling(v *web.Visit) error {
 		return err
 	}
 	var a *filing.Application
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		a, err = h.Filings.ApplyAway(ctx, tx, q)
 		return err
 	}); err != nil {
@@ -92,7 +92,7 @@ func day(v *web.Visit, field string) (civil.Date, error) {
 // ownFiling finds the application that the address names, if it is whose affairs
 // the session is about.
 func (h *handler) ownFiling(v *web.Visit) (a *filing.Application, err error) {
-	err = h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		found, ok, err := h.Filings.Get(ctx, tx, v.PathValue("application"))
 		if err == nil && (!ok || found.Person != v.Who.Acting.ID) {
 			err = web.ErrNotFound
@@ -114,7 +114,7 @@ func (h *handler) filing(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	d := filingData{Application: a, Today: h.today()}
+	d := filingData{Application: a, Today: h.Today()}
 	if a.Details.Away != nil && a.State == filing.Returned {
 		if rules, err := h.Filings.Rules(a.Region); err == nil {
 			g, _ := rules.Group(a.Details.Away.Group)
@@ -132,7 +132,7 @@ func (h *handler) completeFiling(v *web.Visit) error {
 	if v.Value("commitment") != "1" {
 		return &web.Fault{Field: "commitment", Want: v.Say("请签署承诺书，或把材料交到经办窗口", "sign the commitment, or bring the papers to the counter")}
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		_, err := h.Filings.Complete(ctx, tx, a.ID, a.Person, nil, true, v.Who.Actor())
 		return err
 	}); err != nil {
@@ -146,7 +146,7 @@ func (h *handler) withdrawFiling(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		return h.Filings.Withdraw(ctx, tx, filing.WithdrawRequest{ID: a.ID, Kind: a.Kind(), Person: a.Person, Reason: "本人撤销", Actor: v.Who.Actor()})
 	}); err != nil {
 		return err

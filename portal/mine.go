@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"html/template"
 	"strings"
 	"time"
 
 	"github.com/anji-platform/anji/account"
-	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/coverage"
@@ -48,7 +46,7 @@ func (h *handler) cares(ctx context.Context, tx *db.Tx, person string, n int) (r
 // covered answers whether a person may be paid today; why is filled where no
 // package can say.
 func (h *handler) covered(ctx context.Context, tx *db.Tx, p enrolment.Person) (*coverage.Answer, string, error) {
-	a, err := coverage.On(ctx, tx, h.Policies, p, h.today(), h.today())
+	a, err := coverage.On(ctx, tx, h.Policies, p, h.Today(), h.Today())
 	if missing := (*policy.InputError)(nil); errors.As(err, &missing) {
 		return nil, missing.Error(), nil
 	}
@@ -71,7 +69,7 @@ func (h *handler) home(v *web.Visit) error {
 		return v.Show("welcome.html", v.Say("安济医保", "Anji"), nil)
 	}
 	var d homeData
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		p := v.Who.Acting
 		if d.Coverage, d.Unknown, err = h.covered(ctx, tx, p); err != nil {
 			return err
@@ -108,8 +106,8 @@ type insuranceData struct {
 
 func (h *handler) insurance(v *web.Visit) error {
 	var d insuranceData
-	today := h.today()
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	today := h.Today()
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		p := v.Who.Acting
 		if d.Coverage, d.Unknown, err = h.covered(ctx, tx, p); err != nil {
 			return err
@@ -149,7 +147,7 @@ type contributionsData struct {
 
 func (h *handler) contributions(v *web.Visit) error {
 	d := contributionsData{Online: h.Pay != nil}
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		p := v.Who.Acting
 		bills, err := h.Dues.Bills(ctx, tx, p.ID)
 		if err != nil {
@@ -200,7 +198,7 @@ func (h *handler) contributions(v *web.Visit) error {
 // is about, or one of those that their account may pay.
 func (h *handler) owned(v *web.Visit, relatives bool) (string, error) {
 	id := v.PathValue("bill")
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		payer, err := h.Dues.Payer(ctx, tx, id)
 		if _, _, ok := web.Refusal(err); ok || db.IsNotFound(err) {
 			return web.ErrNotFound
@@ -265,9 +263,9 @@ type accountData struct {
 }
 
 func (h *handler) account(v *web.Visit) error {
-	today := h.today()
+	today := h.Today()
 	d := accountData{From: today.AddMonths(-12), Own: v.Who.Acting.ID == v.Who.Person.ID}
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		p := v.Who.Acting
 		st, err := fund.Statement(ctx, tx, fund.PersonAccount(p.ID), fund.Period{From: d.From})
 		if err != nil {
@@ -343,7 +341,7 @@ func (h *handler) grant(v *web.Visit) error {
 	if err := h.Codes.Prove(v.Ctx(), v.Who.Person.ID, v.FormValue("password")); err != nil {
 		return plain(err)
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		who, ok, err := h.Register.ByCitizenID(ctx, tx, strings.ToUpper(v.Value("citizen_id")))
 		if err != nil {
 			return err
@@ -375,7 +373,7 @@ func (h *handler) revoke(v *web.Visit) error {
 	if v.Who.Acting.ID != v.Who.Person.ID {
 		return web.ErrNotFound
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		given, err := h.Accounts.Given(ctx, tx, v.Who.Person.ID)
 		if err != nil {
 			return err
@@ -394,7 +392,7 @@ func (h *handler) revoke(v *web.Visit) error {
 
 func (h *handler) care(v *web.Visit) error {
 	var rows []careRow
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		rows, err = h.cares(ctx, tx, v.Who.Acting.ID, 100)
 		return err
 	})
@@ -404,19 +402,9 @@ func (h *handler) care(v *web.Visit) error {
 	return v.Show("care.html", v.Say("就医记录", "My care"), rows)
 }
 
-type settlementData struct {
-	*bill.Bill
-	ID, Name, CitizenID, Provider string
-	Time                          time.Time
-	Reversed                      bool
-	Waterfall                     template.HTML
-	Visit                         policy.VisitKind
-	PolicyText                    string
-}
-
 func (h *handler) settlement(v *web.Visit) error {
 	var st *settlement.Settlement
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		found, ok, err := h.Settlement.Get(ctx, tx, v.PathValue("settlement"))
 		if err == nil && ok && found.Reverses != "" { // what it reversed explains it
 			found, ok, err = h.Settlement.Get(ctx, tx, found.Reverses)
@@ -429,13 +417,9 @@ func (h *handler) settlement(v *web.Visit) error {
 	}); err != nil {
 		return err
 	}
-	b := bill.New(v.Lang, &st.Case, &st.Result, st.Steps)
-	return v.Show("settlement.html", v.Say("结算说明", "Settlement explained"), settlementData{
-		Bill: b, ID: st.ID, Name: web.MaskName(st.Person.Name), Provider: st.Provider.Name, Time: st.At, Reversed: st.ReversedBy != "",
-		Visit: st.Case.Visit, PolicyText: b.Package.Text(v.Lang),
-		// bill.SVG escapes every text it writes.
-		Waterfall: template.HTML(bill.SVG(b, "waterfall")),
-	})
+	b := web.NewBill(v.Lang, &st.Case, &st.Result, st.Steps)
+	b.ID, b.Name, b.Provider, b.Time, b.Reversed = st.ID, web.MaskName(st.Person.Name), st.Provider.Name, st.At, st.ReversedBy != ""
+	return v.Show("settlement.html", v.Say("结算说明", "Settlement explained"), b)
 }
 
 // messages lists what was sent to the person's phone, but codes: they are for
@@ -443,7 +427,7 @@ func (h *handler) settlement(v *web.Visit) error {
 func (h *handler) messages(v *web.Visit) error {
 	var all []outbox.Message
 	if v.Who.Person.Phone != "" {
-		if err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+		if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 			list, err := outbox.Latest(ctx, tx, h.Register.Sealer(), v.Who.Person.Phone, 100)
 			for _, m := range list {
 				if !strings.Contains(m.Text, "验证码") {
@@ -469,8 +453,8 @@ type familyData struct {
 }
 
 func (h *handler) family(v *web.Visit) error {
-	d := familyData{Longest: h.today().AddDays(signin.MaxAuthority)}
-	err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	d := familyData{Longest: h.Today().AddDays(signin.MaxAuthority)}
+	err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if d.Charges, err = h.SignIn.Charges(ctx, tx, v.Who.Person.ID); err != nil {
 			return err
 		}
@@ -503,7 +487,7 @@ func (h *handler) authorise(v *web.Visit) error {
 }
 
 func (h *handler) withdraw(v *web.Visit) error {
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		return h.SignIn.Withdraw(ctx, tx, v.Who.Person.ID, v.PathValue("agent"))
 	}); err != nil {
 		return err
@@ -519,7 +503,7 @@ func (h *handler) password(v *web.Visit) error {
 	if v.FormValue("password") != v.FormValue("again") {
 		return &web.Fault{Field: "again", Want: v.Say("两次输入的密码不一致", "the two passwords differ")}
 	}
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		return h.SignIn.SetPassword(ctx, tx, v.Who.Person.ID, v.FormValue("password"))
 	}); err != nil {
 		return err
@@ -533,7 +517,7 @@ func (h *handler) copy(v *web.Visit) error {
 		return &web.Fault{Want: v.Say("只能由本人下载", "only the person themselves can ask for this")}
 	}
 	var body []byte
-	if err := h.write(v, func(ctx context.Context, tx *db.Tx) error {
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		c, err := h.Privacy.Export(ctx, tx, v.Who.Person.ID, v.Who.Actor(), "本人查阅复制")
 		if err != nil {
 			return err

@@ -8,14 +8,11 @@ package portal
 import (
 	"context"
 	"embed"
-	"time"
 
 	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/channel"
-	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/credential"
-	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/policy"
@@ -33,7 +30,7 @@ type Persona struct{ CitizenID, Name, Situation string }
 
 // Config is what the portal is made of. Pay, Personas and Now may be left out.
 type Config struct {
-	DB         *db.DB
+	web.Store
 	Register   *enrolment.Register
 	Policies   *policy.Store
 	SignIn     *signin.Service
@@ -47,7 +44,6 @@ type Config struct {
 	// Pay makes an order for a bill and returns where to pay it, from where the
 	// person comes back to a page; nil: nothing can be paid online here.
 	Pay func(ctx context.Context, bill, back string) (address string, err error)
-	Now func() time.Time // nil: time.Now
 	// Personas are people that anybody may sign in as: beside made-up data only.
 	Personas []Persona
 	// Device is the phone of the personas' e-credentials.
@@ -63,9 +59,6 @@ var people = []signin.Role{signin.Person}
 
 // New returns the portal.
 func New(c Config) *web.App {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
 	h := &handler{c}
 	routes := []web.Route{
 		{Pattern: "GET /{$}", For: web.Everyone, Do: h.home},
@@ -126,19 +119,6 @@ func nav(v *web.Visit) []web.Link {
 		{Path: "/me/care", Title: v.Say("就医", "Care"), Icon: "care"},
 		{Path: "/me", Title: v.Say("我的", "Me"), Icon: "me"},
 	}
-}
-
-// china is the one time of the country (北京时间).
-var china = time.FixedZone("CST", 8*60*60)
-
-func (h *handler) today() civil.Date { return civil.Of(h.Now().In(china)) }
-
-func (h *handler) read(v *web.Visit, f func(context.Context, *db.Tx) error) error {
-	return h.DB.View(v.Ctx(), func(tx *db.Tx) error { return f(v.Ctx(), tx) })
-}
-
-func (h *handler) write(v *web.Visit, f func(context.Context, *db.Tx) error) error {
-	return h.DB.Update(v.Ctx(), func(tx *db.Tx) error { return f(v.Ctx(), tx) })
 }
 
 // prefer keeps the language and the size of type in the browser.

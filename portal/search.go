@@ -65,9 +65,9 @@ func (h *handler) catalogue(v *web.Visit) error {
 		if v.Who != nil && v.Who.Operator == nil {
 			region = v.Who.Acting.Region
 		}
-		if err := h.read(v, func(ctx context.Context, tx *db.Tx) error {
+		if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 			seen := map[string]int{}
-			return catalogue.Items(ctx, tx, catalogue.Filter{NameHas: d.Query, On: h.today()}, catalogue.Page{Offset: (d.Page - 1) * perPage, Limit: perPage + 1}, func(it catalogue.Listed) error {
+			return catalogue.Items(ctx, tx, catalogue.Filter{NameHas: d.Query, On: h.Today()}, catalogue.Page{Offset: (d.Page - 1) * perPage, Limit: perPage + 1}, func(it catalogue.Listed) error {
 				if it.Region != "" && region != "" && it.Region != region {
 					return nil
 				}
@@ -101,7 +101,7 @@ type providersData struct {
 // providers finds hospitals and pharmacies by a part of their names.
 func (h *handler) providers(v *web.Visit) error {
 	d := providersData{page: asked(v), Names: map[string]string{}}
-	if err := h.read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		d.Providers, err = provider.Search(ctx, tx, d.Query, catalogue.Page{Offset: (d.Page - 1) * perPage, Limit: perPage + 1})
 		return err
 	}); err != nil {
@@ -112,7 +112,7 @@ func (h *handler) providers(v *web.Visit) error {
 		d.Providers = d.Providers[:perPage]
 	}
 	for _, p := range d.Providers {
-		if pkg, err := h.Policies.At(p.Region, h.today()); err == nil {
+		if pkg, err := h.Policies.At(p.Region, h.Today()); err == nil {
 			d.Names[p.Region] = pkg.Name
 		}
 	}

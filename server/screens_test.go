@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -47,53 +48,25 @@ func tour(t *testing.T, prefix, enter string, screens []screen) {
 		width, height int64
 	}{{"390x844", 390, 844}, {"1440x900", 1440, 900}} {
 		t.Run(size.name, func(t *testing.T) {
-			ctx, errs := browsertest.Open(t)
-			dir := browsertest.Screenshots(t)
-			do := func(a ...chromedp.Action[chromedp.Void]) {
-				t.Helper()
-				if err := chromedp.Do(ctx, a...); err != nil {
-					t.Fatal(err)
-				}
-			}
-			do(chromedp.EmulateViewport(size.width, size.height))
+			w := watch(t, prefix)
+			w.do(chromedp.EmulateViewport(size.width, size.height))
 			if enter != "" {
 				door := "/sign-in"
 				if strings.HasPrefix(prefix, "office") {
 					door = "/office/sign-in"
 				}
-				do(chromedp.Navigate(h.URL + door))
-				browsertest.Click(t, ctx, fmt.Sprintf(`.rows li:has(input[value=%q]) button`, enter))
+				w.do(chromedp.Navigate(h.URL + door))
+				w.click(fmt.Sprintf(`.rows li:has(input[value=%q]) button`, enter))
 			}
 			for _, x := range screens {
 				if selector, ok := strings.CutPrefix(x.path, "click "); ok {
-					browsertest.Click(t, ctx, selector)
+					w.click(selector)
 				} else {
-					do(chromedp.Navigate(h.URL + x.path))
+					w.do(chromedp.Navigate(h.URL + x.path))
 				}
-				v, err := chromedp.Run(ctx, chromedp.Evaluate[sight](`({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, w := range x.want {
-					if !strings.Contains(v.Text, w) {
-						t.Errorf("%s: %q is not to be seen in %s", x.name, w, v.Text)
-					}
-				}
-				if v.Wide > 0 {
-					t.Errorf("%s is %d pixels too wide", x.name, v.Wide)
-				}
-				for _, f := range browsertest.Axe(t, ctx) {
-					t.Errorf("%s: %s", x.name, f)
-				}
-				if e := errs(); len(e) > 0 {
+				w.looks(x.name+"-"+size.name, x.want...)
+				if e := w.errs(); len(e) > 0 {
 					t.Errorf("%s: console: %q", x.name, e)
-				}
-				shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(dir, prefix+"-"+x.name+"-"+size.name+".png"), shot, 0o644); err != nil {
-					t.Fatal(err)
 				}
 			}
 		})
@@ -210,40 +183,8 @@ func TestFilingTogether(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	ctx, errs := browsertest.Open(t)
-	dir := browsertest.Screenshots(t)
-	step := 0
-	do := func(a ...chromedp.Action[chromedp.Void]) {
-		t.Helper()
-		if err := chromedp.Do(ctx, a...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sees := func(want ...string) {
-		t.Helper()
-		v, err := chromedp.Run(ctx, chromedp.Evaluate[sight](`({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, w := range want {
-			if !strings.Contains(v.Text, w) {
-				t.Errorf("%q is not to be seen in %s", w, v.Text)
-			}
-		}
-		for _, f := range browsertest.Axe(t, ctx) {
-			t.Error(f)
-		}
-		shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
-		if err != nil {
-			t.Fatal(err)
-		}
-		step++
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("filing-%02d.png", step)), shot, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fill := func(js string) { t.Helper(); do(chromedp.Evaluate[chromedp.Void](js)) }
-	click := func(selector string) { t.Helper(); browsertest.Click(t, ctx, selector) }
+	w := watch(t, "filing")
+	do, sees, fill, click, errs := w.do, w.sees, w.fill, w.click, w.errs
 	enter := func(door, name string) {
 		t.Helper()
 		do(chromedp.Navigate(h.URL + door))
@@ -256,10 +197,10 @@ func TestFilingTogether(t *testing.T) {
 	click(`a[href="/me/filings/new"]`)
 	click(`.list a[href*="group="]`)
 	sees("异地安置退休人员", "到哪里就医")
-	fill(`document.querySelector('#destination').value = '320500'`)
+	fill("#destination", "320500")
 	click(`form[action="/me/filings"] button`)
 	sees("被退回", "缺少：居住证；也可以签署承诺书代替", "江苏省苏州市")
-	fill(`document.querySelector('input[name=commitment]').checked = true`)
+	w.tick("input[name=commitment]")
 	click(`form[action$="/complete"] button`)
 	sees("申办中", "已补正并重新提交", "2025-06-24"[:4])
 
@@ -272,12 +213,12 @@ func TestFilingTogether(t *testing.T) {
 	sees("承诺书", "已签署", "《医保政策问答手册》问题二十七")
 	click(`dd a`)
 	sees("990100**********23", "查看完整信息", "可以报销")
-	fill(`document.querySelector('#purpose').value = '核对备案申请'`)
+	fill("#purpose", "核对备案申请")
 	click(`form[action$="/reveal"] button`)
 	sees(demo.LiJi, "查看完整信息", "电子凭证")
 	do(chromedp.Navigate(h.URL + "/console/filings"))
 	click(`.grid a`)
-	fill(`document.querySelector('input[value=accepted]').checked = true`)
+	w.tick("input[value=accepted]")
 	click(`form[action^="/console/filings/"] .button`)
 	sees("已办结，已通知参保人")
 
@@ -308,46 +249,8 @@ func TestCounter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, errs := browsertest.Open(t)
-	dir := browsertest.Screenshots(t)
-	step := 0
-	do := func(a ...chromedp.Action[chromedp.Void]) {
-		t.Helper()
-		if err := chromedp.Do(ctx, a...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sees := func(want ...string) {
-		t.Helper()
-		v, err := chromedp.Run(ctx, chromedp.Evaluate[sight](`({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, w := range want {
-			if !strings.Contains(v.Text, w) {
-				t.Errorf("%q is not to be seen in %s", w, v.Text)
-			}
-		}
-		if v.Wide > 0 {
-			t.Errorf("the page is %d pixels too wide", v.Wide)
-		}
-		for _, f := range browsertest.Axe(t, ctx) {
-			t.Error(f)
-		}
-		shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
-		if err != nil {
-			t.Fatal(err)
-		}
-		step++
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("counter-%02d.png", step)), shot, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fill := func(selector, value string) {
-		t.Helper()
-		do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).value = %q`, selector, value)))
-	}
-	click := func(selector string) { t.Helper(); browsertest.Click(t, ctx, selector) }
+	w := watch(t, "counter")
+	do, sees, fill, click, errs := w.do, w.sees, w.fill, w.click, w.errs
 	pick := func() {
 		t.Helper()
 		fill("#q", "乙类")
@@ -388,5 +291,73 @@ func TestCounter(t *testing.T) {
 				t.Errorf("console: %s", x)
 			}
 		}
+	}
+}
+
+// watcher is a browser that keeps what it sees, and looks for faults in it.
+type watcher struct {
+	*testing.T
+	ctx       context.Context
+	errs      func() []string
+	dir, name string
+	step      int
+}
+
+func watch(t *testing.T, name string) *watcher {
+	t.Helper()
+	ctx, errs := browsertest.Open(t)
+	return &watcher{t, ctx, errs, browsertest.Screenshots(t), name, 0}
+}
+
+func (w *watcher) do(a ...chromedp.Action[chromedp.Void]) {
+	w.Helper()
+	if err := chromedp.Do(w.ctx, a...); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *watcher) click(selector string) { w.Helper(); browsertest.Click(w.T, w.ctx, selector) }
+
+func (w *watcher) fill(selector, value string) {
+	w.Helper()
+	w.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).value = %q`, selector, value)))
+}
+
+func (w *watcher) tick(selector string) {
+	w.Helper()
+	w.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).checked = true`, selector)))
+}
+
+// sees wants texts on the page, and the page within its screen and without a
+// serious finding of the accessibility checker.
+func (w *watcher) sees(want ...string) {
+	w.Helper()
+	w.step++
+	w.looks(fmt.Sprintf("%02d", w.step), want...)
+}
+
+func (w *watcher) looks(name string, want ...string) {
+	w.Helper()
+	v, err := chromedp.Run(w.ctx, chromedp.Evaluate[sight](`({wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText})`))
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, x := range want {
+		if !strings.Contains(v.Text, x) {
+			w.Errorf("%s: %q is not to be seen in %s", name, x, v.Text)
+		}
+	}
+	if v.Wide > 0 {
+		w.Errorf("%s is %d pixels too wide", name, v.Wide)
+	}
+	for _, f := range browsertest.Axe(w.T, w.ctx) {
+		w.Errorf("%s: %s", name, f)
+	}
+	shot, err := chromedp.Run(w.ctx, chromedp.FullScreenshot(90))
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, w.name+"-"+name+".png"), shot, 0o644); err != nil {
+		w.Fatal(err)
 	}
 }
