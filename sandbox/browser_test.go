@@ -5,91 +5,23 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/sandbox"
+	"github.com/anji-platform/anji/web/browsertest"
 )
-
-// axe is the checker of accessibility that the portal's tests use too.
-func axe(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "portal", "browsertest", "testdata", "axe.min.js"))
-	must(t, err)
-	return string(text)
-}
-
-// browser starts a browser and returns a tab and the errors of its console.
-// Without a browser the test is skipped, unless ANJI_REQUIRE_BROWSER says that
-// it must run.
-func browser(t *testing.T) (context.Context, func() []string) {
-	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil && path == "" {
-			path = p
-		}
-	}
-	if path == "" {
-		if os.Getenv("ANJI_REQUIRE_BROWSER") != "" {
-			t.Fatal("ANJI_REQUIRE_BROWSER is set and chromium is not installed (Debian: apt-get install chromium fonts-noto-cjk)")
-		}
-		t.Skip("chromium is not installed (Debian: apt-get install chromium fonts-noto-cjk); the pages were not opened in a browser")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", false),
-	)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	var mu sync.Mutex
-	var errs []string
-	must(t, chromedp.Listen(ctx, func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch e := event.(type) {
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
-				errs = append(errs, e.Entry.Text+" "+e.Entry.URL)
-			}
-		case *runtime.EventExceptionThrown:
-			errs = append(errs, e.ExceptionDetails.Text)
-		}
-	}))
-	return ctx, func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		list := errs
-		errs = nil
-		return list
-	}
-}
 
 func run[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
 	t.Helper()
 	v, err := chromedp.Run(ctx, a)
 	must(t, err)
 	return v
-}
-
-type finding struct {
-	ID, Impact, Help string
-	Nodes            []struct{ HTML, FailureSummary string }
 }
 
 // views are the screens that the pages are looked at on.
@@ -123,8 +55,6 @@ func (b *bench) look(ctx context.Context, errs func() []string, name, path strin
 			must(b.t, chromedp.Do(ctx, chromedp.Navigate(b.http.URL+path)))
 			wide := run(b.t, ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
 			picture := run(b.t, ctx, chromedp.FullScreenshot(100))
-			must(b.t, chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](axe(b.t)+";0")))
-			findings := run(b.t, ctx, chromedp.Evaluate[[]finding](`axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)`, chromedp.EvalAwaitPromise))
 			file := fmt.Sprintf("sandbox-%s-%s-%s.png", name, view.name, scheme)
 			must(b.t, os.WriteFile(filepath.Join(dir, file), picture, 0o644))
 			for _, e := range errs() {
@@ -133,13 +63,8 @@ func (b *bench) look(ctx context.Context, errs func() []string, name, path strin
 			if wide > 0 {
 				b.t.Errorf("%s is %d px wider than the screen", file, wide)
 			}
-			for _, f := range findings {
-				report := fmt.Sprintf("%s: axe: %s (%s): %s %+v", file, f.ID, f.Impact, f.Help, f.Nodes)
-				if f.Impact == "serious" || f.Impact == "critical" {
-					b.t.Error(report)
-				} else {
-					b.t.Log(report)
-				}
+			for _, f := range browsertest.Axe(b.t, ctx) {
+				b.t.Errorf("%s: %s", file, f)
 			}
 		}
 	}
@@ -153,7 +78,7 @@ func visible(selector string) chromedp.Action[chromedp.Void] {
 // loading the page again, forces a reply to be lost and sends the message
 // again, reads the report, and resets.
 func TestBrowser(t *testing.T) {
-	ctx, errs := browser(t)
+	ctx, errs := browsertest.Open(t)
 	b := newBench(t)
 	background := context.Background()
 
