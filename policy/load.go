@@ -320,6 +320,9 @@ func (b *builder) calendar(n *yaml.Node) {
 	if a := get(n, "away_filing"); a != nil {
 		p.away = b.awayFiling(a)
 	}
+	if c := get(n, "claims"); c != nil {
+		p.claims = b.claimRules(c)
+	}
 	if r := get(n, "reversal"); r != nil {
 		p.replaysLater = str(r, "later") == "replay"
 		p.reversalSources = b.sourcesOf(r)

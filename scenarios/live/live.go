@@ -137,7 +137,7 @@ func (s *Story) Run(ctx context.Context, dir string, store *policy.Store) error 
 		}
 	}
 	return errors.Join(append(errs, w.srv.DB.View(ctx, func(tx *db.Tx) error {
-		return errors.Join(w.srv.Settlement.Verify(ctx, tx), w.dues.Verify(ctx, tx), audit.Verify(ctx, tx))
+		return errors.Join(w.srv.Settlement.Verify(ctx, tx), w.dues.Verify(ctx, tx), w.srv.Claims.Verify(ctx, tx), audit.Verify(ctx, tx))
 	}))...)
 }
 
