@@ -20,6 +20,7 @@ import (
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
@@ -27,6 +28,7 @@ import (
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/office"
+	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/privacy"
@@ -48,6 +50,9 @@ type Config struct {
 	Settlement *settlement.Service
 	Filings    *filing.Service
 	Privacy    *privacy.Service
+	Claims     *claim.Service
+	Papers     *paper.Service
+	Cleaner    *paper.Cleaner
 }
 
 type handler struct{ Config }
@@ -64,8 +69,8 @@ func New(c Config) *web.App {
 	all := signin.Officers()
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
-	return &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action},
+	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "unit": unit},
 		Routes: []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/filings", For: see, Do: h.filings},
@@ -89,6 +94,8 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}", For: admin, Do: h.changeOperator, Again: h.operator},
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}}
+	app.Routes = append(app.Routes, h.claimRoutes()...)
+	return app
 }
 
 // actor is who did something, in words.
@@ -102,9 +109,19 @@ func actor(s string) string {
 // actions name what stands in the record, by how it begins.
 var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
+	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"paper.", "材料"}, {"provider.add", "登记外地机构"},
 	{"filing.submitted", "提交备案"}, {"filing.accepted", "备案通过"}, {"filing.returned", "退回备案"}, {"filing.refused", "不予备案"}, {"filing.withdrawn", "撤销备案"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
+}
+
+// unit writes a unit price, of six decimals, without its last zeros.
+func unit(price int64) string {
+	s := strings.TrimRight(fmt.Sprintf("%d.%06d", price/1_000_000, price%1_000_000), "0")
+	for len(s)-strings.IndexByte(s, '.') < 3 {
+		s += "0"
+	}
+	return s
 }
 
 // action names what was done.
@@ -122,17 +139,23 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	if o == nil {
 		return nil
 	}
-	waiting := 0
+	waiting, claims, payouts := 0, 0, 0
 	_ = h.Read(v, func(ctx context.Context, tx *db.Tx) error { // a number beside a link: a page goes without it
 		n, err := h.Filings.Counts(ctx, tx, o.Region)
 		waiting = n[filing.Submitted]
+		if err != nil {
+			return err
+		}
+		states, err := h.Claims.Counts(ctx, tx, o.Region)
+		claims, payouts = states[first(v)], states[claim.Approved]
 		return err
 	})
 	links := []web.Link{{Path: "/console", Title: "工作台", Icon: "home"}}
 	if v.Who.Has(signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer) {
-		links = append(links, web.Link{Path: "/console/filings", Title: "异地备案", Icon: "travel", Count: waiting}, web.Link{Path: "/console/people", Title: "参保人", Icon: "users"})
+		links = append(links, web.Link{Path: "/console/filings", Title: "异地备案", Icon: "travel", Count: waiting}, web.Link{Path: "/console/claims", Title: "手工报销", Icon: "claim", Count: claims}, web.Link{Path: "/console/people", Title: "参保人", Icon: "users"})
 	}
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
+		links = append(links, web.Link{Path: "/console/payouts", Title: "报销款支付", Icon: "pay", Count: payouts})
 		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
 	}
 	links = append(links, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
@@ -410,21 +433,24 @@ func (h *handler) find(v *web.Visit) error {
 }
 
 type personData struct {
-	Person    enrolment.Person
-	Revealed  bool
-	Coverage  *coverage.Answer
-	Unknown   string
-	Spells    []enrolment.Insurance
-	Classes   []enrolment.Class
-	Diseases  []enrolment.SpecialDisease
-	Balance   money.Fen
-	Care      []*settlement.Settlement
-	Filings   []*filing.Application
-	Record    []audit.Entry
-	Rules     *policy.AwayFiling
-	Places    []place.Province
-	Today     civil.Date
-	Inspector bool
+	Person     enrolment.Person
+	Revealed   bool
+	Coverage   *coverage.Answer
+	Unknown    string
+	Spells     []enrolment.Insurance
+	Classes    []enrolment.Class
+	Diseases   []enrolment.SpecialDisease
+	Balance    money.Fen
+	Care       []*settlement.Settlement
+	Filings    []*filing.Application
+	Claims     []*claim.Claim
+	ClaimRules *policy.ClaimRules
+	Kinds      []policy.VisitKind
+	Record     []audit.Entry
+	Rules      *policy.AwayFiling
+	Places     []place.Province
+	Today      civil.Date
+	Inspector  bool
 }
 
 // findPerson finds the person that the address names, if they are of the
@@ -459,6 +485,9 @@ func (h *handler) all(v *web.Visit, p enrolment.Person) (*personData, error) {
 	if rules, err := h.Filings.Rules(p.Region); err == nil {
 		d.Rules = rules
 	}
+	if rules, err := h.Claims.Rules(p.Region); err == nil {
+		d.ClaimRules, d.Kinds = rules, claim.Kinds()
+	}
 	err := h.Write(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if err := audit.Append(ctx, tx, audit.Record{At: h.Clock(), Actor: v.Who.Actor(), Action: "person.view", Subject: p.ID}); err != nil {
 			return err
@@ -486,6 +515,9 @@ func (h *handler) all(v *web.Visit, p enrolment.Person) (*personData, error) {
 			return err
 		}
 		if d.Filings, err = h.Filings.OfPerson(ctx, tx, p.ID); err != nil {
+			return err
+		}
+		if d.Claims, err = h.Claims.OfPerson(ctx, tx, p.ID); err != nil {
 			return err
 		}
 		d.Record, err = audit.List(ctx, tx, audit.OfPerson(p.ID), 0, 20)

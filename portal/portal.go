@@ -11,10 +11,12 @@ import (
 
 	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/channel"
+	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/filing"
+	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/privacy"
 	"github.com/anji-platform/anji/settlement"
@@ -41,6 +43,9 @@ type Config struct {
 	Wallet     *channel.Wallet
 	Privacy    *privacy.Service
 	Filings    *filing.Service
+	Claims     *claim.Service
+	Papers     *paper.Service
+	Cleaner    *paper.Cleaner
 	// Pay makes an order for a bill and returns where to pay it, from where the
 	// person comes back to a page; nil: nothing can be paid online here.
 	Pay func(ctx context.Context, bill, back string) (address string, err error)
@@ -103,6 +108,7 @@ func New(c Config) *web.App {
 		{Pattern: "POST /me/password", For: people, Do: h.password, Again: h.passwordForm},
 		{Pattern: "POST /me/copy", For: people, Do: h.copy, Again: h.me},
 	}
+	routes = append(routes, h.claimRoutes()...)
 	if len(c.Personas) > 0 {
 		routes = append(routes, web.Route{Pattern: "POST /sign-in/demo", For: web.Everyone, Do: h.demo, Again: h.door})
 	}

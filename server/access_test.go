@@ -11,10 +11,13 @@ import (
 	"testing"
 
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/filing"
+	"github.com/anji-platform/anji/paper"
+	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
@@ -151,6 +154,20 @@ func openAccess(t *testing.T) *access {
 		return id
 	}
 	a.own["application"], a.other["application"] = filed(me), filed(a.other["person"])
+	claimed := func(person string, names map[string]string) {
+		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
+			c, err := a.server.Claims.Begin(ctx, tx, person, claim.Window, claim.Form{Reason: "新参保未发卡", Kind: policy.Inpatient}, "test")
+			if err != nil {
+				return err
+			}
+			f, err := a.server.Papers.Put(ctx, tx, paper.Handed{Matter: c.ID, Person: person, Label: "收费票据", Clean: picture(t), Actor: "test"})
+			names["claim"], names["paper"] = c.ID, f.ID
+			return err
+		}))
+	}
+	claimed(me, a.own)
+	claimed(a.other["person"], a.other)
+	a.own["batch"], a.other["batch"] = "Z1", "Z2"
 	visit := func(provider string) (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
 			x, err := a.server.Settlement.Open(ctx, tx, settlement.OpenRequest{Person: me, Provider: provider, Begun: now(), Actor: "test"})
@@ -182,7 +199,7 @@ func openAccess(t *testing.T) *access {
 
 // theirs are the parameters that name something of one person or employer alone:
 // asking for another's must find nothing.
-var theirs = []string{"settlement", "bill", "declaration", "application", "visit", "beneficiary", "agent"}
+var theirs = []string{"settlement", "bill", "declaration", "application", "claim", "paper", "visit", "beneficiary", "agent"}
 
 // TestAccess asks for every route as every role, for what is the visitor's own and
 // for what is another's. A new route is asked for too: what its address names must
