@@ -72,6 +72,9 @@ type Step struct {
 	Resolve  *whoStep      `yaml:"resolve"`
 	Balance  *balanceStep  `yaml:"balance"`
 	Insured  *coverageStep `yaml:"insured"`
+	Claim    *claimStep    `yaml:"claim"`
+	Judge    *judgeStep    `yaml:"judge"`
+	Payout   *payoutStep   `yaml:"payout"`
 	// Expect is what it gives, by name: amounts exactly, texts in part.
 	Expect map[string]string `yaml:"expect"`
 	// Refused is part of why it is refused.
@@ -105,6 +108,7 @@ type World struct {
 	codes    map[string]string // last shown, by whom
 	tokens   map[string]string // last given, by whom
 	employer map[string]string
+	claims   map[string]string // by what they are called
 	serial   int
 }
 
@@ -113,7 +117,7 @@ var zone = time.FixedZone("CST", 8*60*60)
 // Run runs a story in a folder of its own and returns every difference. Once it
 // is over the books are proved.
 func (s *Story) Run(ctx context.Context, dir string, store *policy.Store) error {
-	w := &World{ctx: ctx, store: store, people: map[string]enrolment.Person{}, codes: map[string]string{}, tokens: map[string]string{}, employer: map[string]string{}}
+	w := &World{ctx: ctx, store: store, people: map[string]enrolment.Person{}, codes: map[string]string{}, tokens: map[string]string{}, employer: map[string]string{}, claims: map[string]string{}}
 	day, err := civil.Parse(s.Day)
 	if err != nil {
 		return fmt.Errorf("day: %w", err)
@@ -208,6 +212,9 @@ func (w *World) act(st *Step, got result) error {
 		{st.Close != nil, func(r result) error { return w.close(st.Close, r) }},
 		{st.Resolve != nil, func(r result) error { return w.resolve(st.Resolve, r) }},
 		{st.Balance != nil, func(r result) error { return w.balance(st.Balance, r) }},
+		{st.Claim != nil, func(r result) error { return w.claim(st.Claim, r) }},
+		{st.Judge != nil, func(r result) error { return w.judge(st.Judge, r) }},
+		{st.Payout != nil, func(r result) error { return w.payout(st.Payout, r) }},
 		{st.Insured != nil, func(r result) error { return w.insured(st.Insured, r) }},
 	}
 	n := 0

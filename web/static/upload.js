@@ -1,5 +1,5 @@
-// Forms that take photographs: what is chosen is sent at once, made smaller where
-// a phone's picture is larger than is kept anyway. Without this script a button
+// Forms that take photographs: what is chosen is sent at once by the button that
+// opens the camera or the album, made smaller where a phone's picture is larger than is kept anyway. Without this script a button
 // sends it as it is.
 "use strict";
 
@@ -25,7 +25,11 @@ async function smaller(file) {
 for (const form of document.querySelectorAll("form[data-upload]")) {
   const input = form.querySelector("input[type=file]");
   const button = form.querySelector("button");
-  button.hidden = true;
+  button.type = "button";
+  button.textContent = form.dataset.upload || button.textContent;
+  button.addEventListener("click", () => input.click());
+  input.classList.add("hidden");
+  input.tabIndex = -1;
   input.addEventListener("change", async () => {
     if (!input.files.length) return;
     form.setAttribute("aria-busy", "true");
