@@ -320,6 +320,9 @@ func (b *builder) calendar(n *yaml.Node) {
 	if a := get(n, "away_filing"); a != nil {
 		p.away = b.awayFiling(a)
 	}
+	if d := get(n, "special_diseases"); d != nil {
+		p.special = b.specialDiseases(d)
+	}
 	if r := get(n, "reversal"); r != nil {
 		p.replaysLater = str(r, "later") == "replay"
 		p.reversalSources = b.sourcesOf(r)
