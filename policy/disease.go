@@ -39,7 +39,7 @@ type SpecialDisease struct {
 }
 
 // Kind is 特殊病 or 慢性病, and the region's own group.
-func (d *SpecialDisease) Kind() string {
+func (d SpecialDisease) Kind() string {
 	kind := "慢性病"
 	if d.Special {
 		kind = "特殊病"
