@@ -15,6 +15,7 @@ import (
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/filing"
+	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/privacy"
 	"github.com/anji-platform/anji/settlement"
@@ -41,6 +42,7 @@ type Config struct {
 	Wallet     *channel.Wallet
 	Privacy    *privacy.Service
 	Filings    *filing.Service
+	Papers     paper.Cleaner // makes safe what people hand in
 	// Pay makes an order for a bill and returns where to pay it, from where the
 	// person comes back to a page; nil: nothing can be paid online here.
 	Pay func(ctx context.Context, bill, back string) (address string, err error)
@@ -90,7 +92,7 @@ func New(c Config) *web.App {
 		{Pattern: "GET /me/care/{settlement}", For: people, Do: h.settlement},
 		{Pattern: "GET /me/filings", For: people, Do: h.filings},
 		{Pattern: "GET /me/filings/new", For: people, Do: h.newFiling},
-		{Pattern: "POST /me/filings", For: people, Do: h.applyFiling, Again: h.newFiling},
+		{Pattern: "POST /me/filings", For: people, Do: h.applyFiling, Again: h.newFiling, Limit: maxSheets*paper.MaxSize + 64<<10},
 		{Pattern: "GET /me/filings/{application}", For: people, Do: h.filing},
 		{Pattern: "POST /me/filings/{application}/complete", For: people, Do: h.completeFiling, Again: h.filing},
 		{Pattern: "POST /me/filings/{application}/withdraw", For: people, Do: h.withdrawFiling, Again: h.filing},
@@ -103,6 +105,7 @@ func New(c Config) *web.App {
 		{Pattern: "POST /me/password", For: people, Do: h.password, Again: h.passwordForm},
 		{Pattern: "POST /me/copy", For: people, Do: h.copy, Again: h.me},
 	}
+	routes = append(routes, h.recognitionRoutes()...)
 	if len(c.Personas) > 0 {
 		routes = append(routes, web.Route{Pattern: "POST /sign-in/demo", For: web.Everyone, Do: h.demo, Again: h.door})
 	}
