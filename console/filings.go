@@ -174,7 +174,7 @@ func from(a *filing.Application, provider string) string {
 // officeName names an agency's office by its region.
 func officeName(region string) string {
 	if name := place.Name(region); name != region {
-		return name + " " + region
+		return name + " 区划 " + region
 	}
 	return "区划 " + region
 }
