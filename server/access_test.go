@@ -294,7 +294,7 @@ func photograph(t *testing.T) []byte {
 	t.Helper()
 	p := image.NewRGBA(image.Rect(0, 0, 640, 480))
 	for i := range p.Pix {
-		p.Pix[i] = byte(200 + i%56)
+		p.Pix[i] = byte(255 - i/4%640/4 - i/2560%480/8)
 	}
 	var b bytes.Buffer
 	if err := png.Encode(&b, p); err != nil {

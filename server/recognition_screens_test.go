@@ -133,6 +133,7 @@ func recogniseAt(t *testing.T, size string, width, height int64) {
 	fill("#key", demo.LiJi)
 	click(`form[action="/console/people"] button`)
 	sees("代为申请异地备案", "代为申请慢特病认定", "变更慢特病定点机构")
+	do(chromedp.Evaluate[chromedp.Void](`document.querySelector("details:has(#disease)").open = true`))
 	fill("#disease", "M07800")
 	click(`form[action$="/recognitions"] button`)
 	sees("请核对材料、选定机构后提交", "已核对原件", "区划 990101受理")
