@@ -40,7 +40,7 @@ func (h *handler) claimRoutes() []web.Route {
 		{Pattern: "GET /console/claims.xlsx", For: see, Do: h.claimsSheet},
 		{Pattern: "POST /console/people/{person}/claims", For: intake, Do: h.beginClaim, Again: h.person},
 		{Pattern: "GET /console/claims/{claim}", For: see, Do: h.claim},
-		{Pattern: "GET /console/claims/{claim}/papers/{paper}", For: see, Do: h.claimPaper},
+		{Pattern: "GET /console/claims/{claim}/papers/{evidence}", For: see, Do: h.claimPaper},
 		{Pattern: "POST /console/claims/{claim}/papers", For: intake, Do: h.addPapers, Again: h.claim, Limit: uploads},
 		{Pattern: "POST /console/claims/{claim}/form", For: intake, Do: h.saveClaim, Again: h.claim},
 		{Pattern: "POST /console/claims/{claim}/submit", For: intake, Do: h.submitClaim, Again: h.claim},
@@ -389,7 +389,7 @@ func (h *handler) claimPaper(v *web.Visit) error {
 	var f paper.File
 	var body []byte
 	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
-		found, ok, err := h.Papers.Get(ctx, tx, v.PathValue("paper"))
+		found, ok, err := h.Papers.Get(ctx, tx, v.PathValue("evidence"))
 		if err == nil && (!ok || found.Matter != c.ID) {
 			err = web.ErrNotFound
 		}

@@ -70,19 +70,13 @@ func New(c Config) *web.App {
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
 	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "unit": unit},
-		Routes: []web.Route{
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "office": officeName, "unit": unit},
+		Routes: append(h.filingRoutes(see), []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
-			{Pattern: "GET /console/filings", For: see, Do: h.filings},
-			{Pattern: "GET /console/filings.xlsx", For: see, Do: h.filingsSheet},
-			{Pattern: "GET /console/filings/{application}", For: see, Do: h.filing},
-			{Pattern: "POST /console/filings/{application}", For: []signin.Role{signin.Review}, Do: h.decide, Again: h.filing},
-			{Pattern: "POST /console/filings/{application}/complete", For: []signin.Role{signin.Intake}, Do: h.complete, Again: h.filing},
 			{Pattern: "GET /console/people", For: see, Do: h.people},
 			{Pattern: "POST /console/people", For: see, Do: h.find, Again: h.people},
 			{Pattern: "GET /console/people/{person}", For: see, Do: h.person},
 			{Pattern: "POST /console/people/{person}/reveal", For: see, Do: h.reveal, Again: h.person},
-			{Pattern: "POST /console/people/{person}/filings", For: []signin.Role{signin.Intake}, Do: h.file, Again: h.person},
 			{Pattern: "GET /console/funds", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.funds},
 			{Pattern: "GET /console/funds.xlsx", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.fundsSheet},
 			{Pattern: "GET /console/packages", For: all, Do: h.packages},
@@ -93,7 +87,7 @@ func New(c Config) *web.App {
 			{Pattern: "GET /console/operators/{operator}", For: admin, Do: h.operator},
 			{Pattern: "POST /console/operators/{operator}", For: admin, Do: h.changeOperator, Again: h.operator},
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
-		}}
+		}...)}
 	app.Routes = append(app.Routes, h.claimRoutes()...)
 	return app
 }
@@ -109,8 +103,8 @@ func actor(s string) string {
 // actions name what stands in the record, by how it begins.
 var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
-	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"paper.", "材料"}, {"provider.add", "登记外地机构"},
-	{"filing.submitted", "提交备案"}, {"filing.accepted", "备案通过"}, {"filing.returned", "退回备案"}, {"filing.refused", "不予备案"}, {"filing.withdrawn", "撤销备案"},
+	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"provider.add", "登记外地机构"},
+	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"}, {"paper.put", "交材料"}, {"paper.remove", "撤回材料"}, {"paper.view", "查看材料"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
 }
@@ -141,8 +135,8 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	}
 	waiting, claims, payouts := 0, 0, 0
 	_ = h.Read(v, func(ctx context.Context, tx *db.Tx) error { // a number beside a link: a page goes without it
-		n, err := h.Filings.Counts(ctx, tx, o.Region)
-		waiting = n[filing.Submitted]
+		all, err := h.Filings.Counts(ctx, tx, h.pool(v), h.Today())
+		waiting, _ = waits(all)
 		if err != nil {
 			return err
 		}
@@ -152,7 +146,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	})
 	links := []web.Link{{Path: "/console", Title: "工作台", Icon: "home"}}
 	if v.Who.Has(signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer) {
-		links = append(links, web.Link{Path: "/console/filings", Title: "异地备案", Icon: "travel", Count: waiting}, web.Link{Path: "/console/claims", Title: "手工报销", Icon: "claim", Count: claims}, web.Link{Path: "/console/people", Title: "参保人", Icon: "users"})
+		links = append(links, web.Link{Path: "/console/filings", Title: "备案与认定", Icon: "travel", Count: waiting}, web.Link{Path: "/console/claims", Title: "手工报销", Icon: "claim", Count: claims}, web.Link{Path: "/console/people", Title: "参保人", Icon: "users"})
 	}
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
 		links = append(links, web.Link{Path: "/console/payouts", Title: "报销款支付", Icon: "pay", Count: payouts})
@@ -177,21 +171,16 @@ type homeData struct {
 
 func (h *handler) home(v *web.Visit) error {
 	d := homeData{Today: h.Today()}
-	region := v.Operator().Region
+	region := h.pool(v)
 	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if d.People, d.Settlements, err = settlement.Counts(ctx, tx); err != nil {
 			return err
 		}
-		counts, err := h.Filings.Counts(ctx, tx, region)
+		counts, err := h.Filings.Counts(ctx, tx, region, d.Today)
 		if err != nil {
 			return err
 		}
-		d.Waiting = counts[filing.Submitted]
-		late, err := h.Filings.Queue(ctx, tx, filing.QueueFilter{Region: region, LateOn: d.Today, Limit: 1000})
-		if err != nil {
-			return err
-		}
-		d.Late = len(late)
+		d.Waiting, d.Late = waits(counts)
 		balances, err := fund.Balances(ctx, tx, fund.FundAccount(region, ""), 0)
 		if region == "" {
 			balances, err = fund.Balances(ctx, tx, "fund:", 0)
@@ -204,74 +193,6 @@ func (h *handler) home(v *web.Visit) error {
 		return err
 	}
 	return v.Show("home.html", "工作台", d)
-}
-
-// Filings
-
-type queueRow struct {
-	*filing.Application
-	Name string
-	Late bool
-}
-
-type queueData struct {
-	State      filing.State
-	States     []filing.State
-	Counts     map[filing.State]int
-	LateOnly   bool
-	Rows       []queueRow
-	Page       int
-	Next, Back string
-	Today      civil.Date
-}
-
-func (h *handler) queue(v *web.Visit, offset, limit int) (d queueData, err error) {
-	q := v.URL.Query()
-	d = queueData{State: filing.State(q.Get("state")), States: []filing.State{filing.Submitted, filing.Returned, filing.Accepted, filing.Refused, filing.Withdrawn}, LateOnly: q.Get("late") == "1", Today: h.Today()}
-	if d.State == "" && q.Get("all") != "1" {
-		d.State = filing.Submitted
-	}
-	f := filing.QueueFilter{Region: v.Operator().Region, State: d.State, Offset: offset, Limit: limit}
-	if d.LateOnly {
-		f.LateOn, f.State = d.Today, ""
-	}
-	err = h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
-		if d.Counts, err = h.Filings.Counts(ctx, tx, f.Region); err != nil {
-			return err
-		}
-		all, err := h.Filings.Queue(ctx, tx, f)
-		for _, a := range all {
-			p, _, err := h.Register.ByID(ctx, tx, a.Person)
-			if err != nil {
-				return err
-			}
-			d.Rows = append(d.Rows, queueRow{a, p.Name, a.Late(d.Today)})
-		}
-		return err
-	})
-	return d, err
-}
-
-func (h *handler) filings(v *web.Visit) error {
-	page, _ := strconv.Atoi(v.URL.Query().Get("page"))
-	page = min(max(page, 1), 10_000)
-	d, err := h.queue(v, (page-1)*perPage, perPage+1)
-	if err != nil {
-		return err
-	}
-	d.Page = page
-	at := func(n int) string {
-		q := v.URL.Query()
-		q.Set("page", strconv.Itoa(n))
-		return "/console/filings?" + q.Encode()
-	}
-	if len(d.Rows) > perPage {
-		d.Rows, d.Next = d.Rows[:perPage], at(page+1)
-	}
-	if page > 1 {
-		d.Back = at(page - 1)
-	}
-	return v.Show("filings.html", "异地就医备案", d)
 }
 
 // note says who made a file and when.
@@ -293,110 +214,6 @@ func (h *handler) sheet(v *web.Visit, t sheet.Table) error {
 	return v.Attach(t.Title+" "+h.Today().String()+".xlsx", sheet.Type, b.Bytes())
 }
 
-func (h *handler) filingsSheet(v *web.Visit) error {
-	d, err := h.queue(v, 0, perSheet)
-	if err != nil {
-		return err
-	}
-	t := sheet.Table{Title: "异地就医备案", Head: []string{"备案号", "姓名", "人员", "就医地", "开始", "结束", "状态", "渠道", "办结期限", "超期"}}
-	for _, r := range d.Rows {
-		group, to := "", ""
-		if x := r.Details.Away; x != nil {
-			group, to = x.Group, place.Name(x.Destination)
-		}
-		late := ""
-		if r.Late {
-			late = "是"
-		}
-		t.Rows = append(t.Rows, []any{r.ID, web.MaskName(r.Name), group, to, r.From, r.To, r.Application.State.Progress(), r.Channel.Title(), r.Due, late})
-	}
-	return h.sheet(v, t)
-}
-
-type filingData struct {
-	*filing.Application
-	Person  enrolment.Person
-	Rules   *policy.AwayFiling
-	Group   policy.AwayGroup
-	Missing []string
-	Today   civil.Date
-	Own     bool // entered by who looks at it
-}
-
-// findFiling finds the application that the address names, if it is of the
-// officer's region.
-func (h *handler) findFiling(v *web.Visit) (d filingData, err error) {
-	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
-		a, ok, err := h.Filings.Get(ctx, tx, v.PathValue("application"))
-		if err != nil {
-			return err
-		}
-		if region := v.Operator().Region; !ok || region != "" && a.Region != region {
-			return web.ErrNotFound
-		}
-		d.Application = a
-		d.Person, _, err = h.Register.ByID(ctx, tx, a.Person)
-		return err
-	})
-	return d, err
-}
-
-func (h *handler) filing(v *web.Visit) error {
-	d, err := h.findFiling(v)
-	if err != nil {
-		return err
-	}
-	d.Today, d.Own = h.Today(), d.Entered == v.Who.Actor()
-	if x := d.Details.Away; x != nil {
-		if rules, err := h.Filings.Rules(d.Region); err == nil {
-			d.Rules = rules
-			d.Group, _ = rules.Group(x.Group)
-		}
-		for _, p := range d.Group.Papers {
-			if !slices.Contains(x.Papers, p) {
-				d.Missing = append(d.Missing, p)
-			}
-		}
-	}
-	return v.Show("filing.html", d.Kind().Title(), d)
-}
-
-func (h *handler) decide(v *web.Visit) error {
-	d, err := h.findFiling(v)
-	if err != nil {
-		return err
-	}
-	state := filing.State(v.Value("decision"))
-	if state != filing.Accepted && state != filing.Returned && state != filing.Refused {
-		return &web.Fault{Field: "decision", Want: "请选择通过、退回补正或不予通过"}
-	}
-	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
-		_, err := h.Filings.Decide(ctx, tx, d.ID, filing.Decision{State: state, Reason: v.Value("reason")}, v.Who.Actor())
-		return err
-	}); err != nil {
-		return err
-	}
-	return v.Done("/console/filings", d.ID+" "+state.Progress()+"，已通知参保人。")
-}
-
-// complete takes papers that were brought to the counter.
-func (h *handler) complete(v *web.Visit) error {
-	d, err := h.findFiling(v)
-	if err != nil {
-		return err
-	}
-	if err := v.ParseForm(); err != nil {
-		return err
-	}
-	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
-		_, err := h.Filings.Complete(ctx, tx, d.ID, d.Application.Person, v.PostForm["paper"], v.Value("commitment") == "1", v.Who.Actor())
-		return err
-	}); err != nil {
-		return err
-	}
-	return v.Done("/console/filings/"+d.ID, "已收材料，重新提交审核。")
-}
-
 // People
 
 func (h *handler) people(v *web.Visit) error { return v.Show("people.html", "参保人", nil) }
@@ -416,7 +233,7 @@ func (h *handler) find(v *web.Visit) error {
 				if err != nil {
 					return err
 				}
-				if region := v.Operator().Region; ok && (region == "" || p.Region == region) {
+				if ok && h.serves(v, p.Region) {
 					id = p.ID
 					return nil
 				}
@@ -447,10 +264,9 @@ type personData struct {
 	ClaimRules *policy.ClaimRules
 	Kinds      []policy.VisitKind
 	Record     []audit.Entry
-	Rules      *policy.AwayFiling
-	Places     []place.Province
 	Today      civil.Date
 	Inspector  bool
+	Apply      counterForms // what may be taken at the counter
 }
 
 // findPerson finds the person that the address names, if they are of the
@@ -458,7 +274,7 @@ type personData struct {
 func (h *handler) findPerson(v *web.Visit) (p enrolment.Person, err error) {
 	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		found, ok, err := h.Register.ByID(ctx, tx, v.PathValue("person"))
-		if region := v.Operator().Region; err == nil && (!ok || region != "" && found.Region != region) {
+		if err == nil && (!ok || !h.serves(v, found.Region)) {
 			err = web.ErrNotFound
 		}
 		p = found
@@ -481,14 +297,14 @@ func (h *handler) person(v *web.Visit) error {
 
 // all reads all that is known of a person (360°), and keeps on record who looked.
 func (h *handler) all(v *web.Visit, p enrolment.Person) (*personData, error) {
-	d := &personData{Person: p, Today: h.Today(), Places: place.Provinces(), Inspector: v.Who.Has(signin.Inspector)}
-	if rules, err := h.Filings.Rules(p.Region); err == nil {
-		d.Rules = rules
-	}
+	d := &personData{Person: p, Today: h.Today(), Inspector: v.Who.Has(signin.Inspector)}
 	if rules, err := h.Claims.Rules(p.Region); err == nil {
 		d.ClaimRules, d.Kinds = rules, claim.Kinds()
 	}
 	err := h.Write(v, func(ctx context.Context, tx *db.Tx) (err error) {
+		if d.Apply, err = h.counterForms(ctx, tx, v, &p); err != nil {
+			return err
+		}
 		if err := audit.Append(ctx, tx, audit.Record{At: h.Clock(), Actor: v.Who.Actor(), Action: "person.view", Subject: p.ID}); err != nil {
 			return err
 		}
@@ -558,33 +374,6 @@ func (h *handler) reveal(v *web.Visit) error {
 	}
 	d.Revealed = true
 	return v.Show("person.html", open.Name, d)
-}
-
-// file writes down an application that somebody made at the counter, by phone or
-// by post.
-func (h *handler) file(v *web.Visit) error {
-	p, err := h.findPerson(v)
-	if err != nil {
-		return err
-	}
-	if err := v.ParseForm(); err != nil {
-		return err
-	}
-	q := filing.AwayRequest{Person: p.ID, Channel: filing.Channel(v.Value("channel")), Actor: v.Who.Actor(),
-		Away: filing.Away{Group: v.Value("group"), Destination: v.Value("destination"), Papers: v.PostForm["paper"], Commitment: v.Value("commitment") == "1"}}
-	if s := v.Value("from"); s != "" {
-		if q.From, err = civil.Parse(s); err != nil {
-			return &web.Fault{Field: "from", Want: "「" + s + "」不是日期"}
-		}
-	}
-	var a *filing.Application
-	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
-		a, err = h.Filings.ApplyAway(ctx, tx, q)
-		return err
-	}); err != nil {
-		return err
-	}
-	return v.Done("/console/filings/"+a.ID, "已登记，"+a.State.Progress()+"。")
 }
 
 // Funds

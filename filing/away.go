@@ -50,7 +50,9 @@ type AwayRequest struct {
 	Away     Away
 	From, To civil.Date // From 0: today; To 0: as long as the package lets it hold
 	Phone    string     // how to reach the person, "" if that is not said
+	Sheets   []Sheet    // papers that are handed in as files
 	Channel  Channel
+	Office   string // region of the office that takes it, "" for the insured region's own
 	Actor    string // who writes it down
 }
 
@@ -59,25 +61,16 @@ type AwayRequest struct {
 // Returned, with what is missing, and may be completed (Complete); the rest waits
 // for an officer (Decide) until its term is over.
 func (s *Service) ApplyAway(ctx context.Context, tx *db.Tx, q AwayRequest) (*Application, error) {
-	if !slices.Contains(Channels(), q.Channel) {
-		return nil, &Error{"channel", string(q.Channel), "没有这个办理渠道"}
-	}
-	if err := s.care.Expect(ctx, tx, "", q.Person, true); err != nil {
-		return nil, err
-	}
-	p, ok, err := s.register.ByID(ctx, tx, q.Person)
+	p, err := s.applicant(ctx, tx, q.Person, q.Channel, q.Office)
 	if err != nil {
 		return nil, err
-	}
-	if !ok {
-		return nil, &Error{"person", q.Person, "没有这个人员编号"}
 	}
 	today := s.today()
 	rules, group, err := s.group(p.Region, q.Away.Group)
 	if err != nil {
 		return nil, err
 	}
-	a := &Application{Person: p.ID, Region: p.Region, From: q.From, To: q.To, Channel: q.Channel, Entered: q.Actor,
+	a := &Application{Person: p.ID, Region: p.Region, From: q.From, To: q.To, Channel: q.Channel, Entered: q.Actor, Office: q.Office,
 		Details: Details{Away: &q.Away, Phone: q.Phone}}
 	if a.From == 0 {
 		a.From = today
@@ -88,46 +81,85 @@ func (s *Service) ApplyAway(ctx context.Context, tx *db.Tx, q AwayRequest) (*App
 	if err := destination(rules, p.Region, q.Away.Destination); err != nil {
 		return nil, err
 	}
-	spells, err := enrolment.Insurances(ctx, tx, p.ID, max(a.From, today))
+	i, err := insuredOn(ctx, tx, &p, max(a.From, today))
 	if err != nil {
 		return nil, err
 	}
-	i := enrolment.Counting(spells)
 	a.Scheme = i.Scheme
-	switch {
-	case len(spells) == 0 || i.Status == policy.NotInsured || i.Status == policy.Terminated || i.Status == policy.Deceased:
-		return nil, &Error{"person", "", "这一天没有在" + p.Region + "参保，不能备案"}
-	case group.Retired && !i.Retired:
+	if group.Retired && !i.Retired {
 		return nil, &Error{"group", group.Title, "限已经退休的参保人"}
 	}
 	if err := s.vacant(ctx, tx, a); err != nil {
 		return nil, err
 	}
-	a.ID, a.Due = newID(s.now()), workday.China().Add(today, rules.WorkingDays)
-	sealed, err := s.seal(&a.Details)
-	if err != nil {
+	a.Due = workday.China().Add(today, rules.WorkingDays)
+	if err := s.insert(ctx, tx, a, Submitted, q.Actor); err != nil {
 		return nil, err
 	}
-	if err := tx.Exec(ctx, `INSERT INTO filing_application (id, kind, person, region, scheme, provider, subject, from_day, to_day, state, details, channel, entered, due) VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.ID, string(a.Kind()), a.Person, a.Region, a.Scheme, a.Details.subject(), int(a.From), int(a.To), string(Submitted), sealed, string(a.Channel), a.Entered, int(a.Due)); err != nil {
-		return nil, err
-	}
-	if err := s.step(ctx, tx, a, Submitted, q.Actor, ""); err != nil {
+	if err := s.keep(ctx, tx, a, group.Papers, q.Sheets, q.Actor); err != nil {
 		return nil, err
 	}
 	return a, s.check(ctx, tx, a, &group)
+}
+
+// applicant is the person that applies, held for the transaction, if the
+// application can be taken by the channel and at the office.
+func (s *Service) applicant(ctx context.Context, tx *db.Tx, person string, channel Channel, office string) (p enrolment.Person, err error) {
+	if !slices.Contains(Channels(), channel) {
+		return p, &Error{"channel", string(channel), "没有这个办理渠道"}
+	}
+	if err := s.care.Expect(ctx, tx, "", person, true); err != nil {
+		return p, err
+	}
+	p, ok, err := s.register.ByID(ctx, tx, person)
+	switch {
+	case err != nil:
+		return p, err
+	case !ok:
+		return p, &Error{"person", person, "没有这个人员编号"}
+	case office != "" && !ident.Region(office).Within(ident.Region(p.Region)):
+		return p, &Error{"office", office, "不在参保地 " + p.Region}
+	}
+	return p, nil
+}
+
+// insuredOn is how a person who applies is insured on a day; whoever is not is
+// refused.
+func insuredOn(ctx context.Context, tx *db.Tx, p *enrolment.Person, day civil.Date) (i enrolment.Insurance, err error) {
+	spells, err := enrolment.Insurances(ctx, tx, p.ID, day)
+	if err != nil {
+		return i, err
+	}
+	i = enrolment.Counting(spells)
+	if len(spells) == 0 || i.Status == policy.NotInsured || i.Status == policy.Terminated || i.Status == policy.Deceased {
+		return i, &Error{"person", "", "这一天没有在" + p.Region + "参保，不能申请"}
+	}
+	return i, nil
+}
+
+// insert writes an application of a person down, in its first state.
+func (s *Service) insert(ctx context.Context, tx *db.Tx, a *Application, state State, actor string) error {
+	a.ID = newID(s.now())
+	sealed, err := s.seal(&a.Details)
+	if err != nil {
+		return err
+	}
+	if err := tx.Exec(ctx, `INSERT INTO filing_application (id, kind, person, region, scheme, provider, subject, from_day, to_day, state, details, channel, entered, due, office) VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.ID, string(a.Kind()), a.Person, a.Region, a.Scheme, a.Details.subject(), int(a.From), int(a.To), string(state), sealed, string(a.Channel), a.Entered, int(a.Due), a.Office); err != nil {
+		return err
+	}
+	return s.step(ctx, tx, a, state, actor, "")
 }
 
 // check returns an application that lacks papers, and decides one that needs no
 // officer.
 func (s *Service) check(ctx context.Context, tx *db.Tx, a *Application, g *policy.AwayGroup) error {
 	x := a.Details.Away
-	var missing []string
-	for _, paper := range g.Papers {
-		if !slices.Contains(x.Papers, paper) {
-			missing = append(missing, paper)
-		}
+	there, err := s.there(ctx, tx, a)
+	if err != nil {
+		return err
 	}
+	missing := Missing(g.Papers, there)
 	signed := g.Commitment && x.Commitment
 	switch {
 	case !signed && (len(missing) > 0 || len(g.Papers) == 0):
@@ -308,10 +340,13 @@ func (s *Service) tell(ctx context.Context, tx *db.Tx, a *Application) error {
 	if err != nil || p.Phone == "" {
 		return err
 	}
-	text := a.Kind().Title() + "（" + a.ID + "）" + a.State.Progress()
+	text := a.Title() + "（" + a.ID + "）" + a.State.Progress()
 	switch a.State {
 	case Submitted:
-		text += "，" + a.Due.String() + " 前办结。"
+		if a.Due != 0 {
+			text += "，" + a.Due.String() + " 前办结"
+		}
+		text += "。"
 	case Accepted:
 		text += "，" + span(a.From, a.To) + "。"
 	default:
@@ -325,6 +360,8 @@ func (s *Service) tell(ctx context.Context, tx *db.Tx, a *Application) error {
 // Progress is the state as people know it (办理进度).
 func (s State) Progress() string {
 	switch s {
+	case Draft:
+		return "未提交"
 	case Submitted:
 		return "申办中"
 	case Accepted:
@@ -346,20 +383,22 @@ func (s *Service) OfPerson(ctx context.Context, tx *db.Tx, person string) ([]*Ap
 	return s.rows(ctx, tx, "person = ?", person)
 }
 
-// QueueFilter chooses applications that people made, for officers.
+// QueueFilter chooses applications, for officers. Drafts are not theirs to see.
 type QueueFilter struct {
 	Region        string     // "": all
+	Kind          Kind       // "": all
 	State         State      // "": all
 	LateOn        civil.Date // only those that are late on the day; 0: all
 	Offset, Limit int
 }
 
-// Queue lists applications that people made, those first that must be decided
-// first.
-func (s *Service) Queue(ctx context.Context, tx *db.Tx, f QueueFilter) ([]*Application, error) {
-	where, args := []string{"provider = ''"}, []any{}
+func (f *QueueFilter) where() (string, []any) {
+	where, args := []string{"state <> ?"}, []any{string(Draft)}
 	if f.Region != "" {
 		where, args = append(where, "region = ?"), append(args, f.Region)
+	}
+	if f.Kind != "" {
+		where, args = append(where, "kind = ?"), append(args, string(f.Kind))
 	}
 	if f.State != "" {
 		where, args = append(where, "state = ?"), append(args, string(f.State))
@@ -367,18 +406,36 @@ func (s *Service) Queue(ctx context.Context, tx *db.Tx, f QueueFilter) ([]*Appli
 	if f.LateOn != 0 {
 		where, args = append(where, "state = ? AND due <> 0 AND due < ?"), append(args, string(Submitted), int(f.LateOn))
 	}
-	return s.ordered(ctx, tx, strings.Join(where, " AND "), " ORDER BY due, id LIMIT ? OFFSET ?", append(args, f.Limit, f.Offset)...)
+	return strings.Join(where, " AND "), args
 }
 
-// Counts says how many applications of people are in each state.
-func (s *Service) Counts(ctx context.Context, tx *db.Tx, region string) (map[State]int, error) {
-	out := map[State]int{}
-	err := tx.Each(ctx, func(rows *db.Rows) error {
-		var state State
-		var n int
-		err := rows.Scan(&state, &n)
-		out[state] += n
+// Queue lists applications: of those that wait, first those that must be decided
+// first; of others, the latest first.
+func (s *Service) Queue(ctx context.Context, tx *db.Tx, f QueueFilter) ([]*Application, error) {
+	where, args := f.where()
+	order := " ORDER BY CASE WHEN state = 'submitted' THEN 0 ELSE 1 END, CASE WHEN state <> 'submitted' THEN -from_day WHEN due = 0 THEN 99991231 ELSE due END, id LIMIT ? OFFSET ?"
+	return s.ordered(ctx, tx, where, order, append(args, f.Limit, f.Offset)...)
+}
+
+// Tally says how many applications are of a kind in a state.
+type Tally struct {
+	Kind  Kind
+	State State
+	N     int
+	Late  int // of N, on the day that was asked for
+}
+
+// Counts says how many applications of a region are of each kind in each state,
+// drafts left out, and how many of them are late on a day.
+func (s *Service) Counts(ctx context.Context, tx *db.Tx, region string, day civil.Date) (out []Tally, err error) {
+	f := QueueFilter{Region: region}
+	where, args := f.where()
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		var t Tally
+		err := rows.Scan(&t.Kind, &t.State, &t.N, &t.Late)
+		out = append(out, t)
 		return err
-	}, `SELECT state, COUNT(*) FROM filing_application WHERE provider = '' AND (? = '' OR region = ?) GROUP BY state`, region, region)
+	}, `SELECT kind, state, COUNT(*), SUM(CASE WHEN state = ? AND due <> 0 AND due < ? THEN 1 ELSE 0 END) FROM filing_application WHERE `+where+` GROUP BY kind, state ORDER BY kind, state`,
+		append([]any{string(Submitted), int(day)}, args...)...)
 	return out, err
 }

@@ -55,7 +55,7 @@ func (r *room) judge(a *Application, d Decision, actor string) (out *Application
 func TestAway(t *testing.T) {
 	r := open(t, nil)
 	r.day = 20250605                                                              // a Thursday
-	for _, group := range []string{"异地长期居住人员", "常驻异地工作人员", "外出农民工", "外来就业创业人员"} { // question 28
+	for _, group := range []string{"异地长期居住人员", "常驻异地工作人员", "外出农民工", "外来就业创业人员"} { // question 28, those that one who works may be
 		a, err := r.apply(AwayRequest{Away: Away{Group: group, Destination: "110000", Commitment: true}})
 		if err != nil || a.State != Submitted || a.State.Progress() != "申办中" || a.Due != 20250609 || a.From != 20250605 || a.To != 0 {
 			t.Fatalf("%s: %+v, %v", group, a, err)
@@ -213,11 +213,14 @@ func TestQueue(t *testing.T) {
 		if len(late) != 1 || late[0].ID != first.ID {
 			t.Errorf("late are %+v", late)
 		}
-		n, err := r.Counts(ctx, tx, "990100")
-		if n[Submitted] != 2 || n[Accepted] != 0 {
+		n, err := r.Counts(ctx, tx, "990100", r.day)
+		if len(n) != 2 || n[0] != (Tally{KindAway, Submitted, 2, 1}) || n[1] != (Tally{KindDisease, Accepted, 1, 0}) {
 			t.Errorf("counts %v", n)
 		}
-		if other, _ := r.Counts(ctx, tx, "990200"); len(other) != 0 {
+		if of, _ := r.Queue(ctx, tx, QueueFilter{Kind: KindDisease, Limit: 10}); len(of) != 1 || of[0].Provider == "" {
+			t.Errorf("of one kind: %+v", of)
+		}
+		if other, _ := r.Counts(ctx, tx, "990200", r.day); len(other) != 0 {
 			t.Errorf("another region's counts %v", other)
 		}
 		mine, _ := r.OfPerson(ctx, tx, r.person.ID)
@@ -232,7 +235,7 @@ func TestQueue(t *testing.T) {
 	})
 }
 
-// declareAt lets a hospital declare something, which is no business of the queue.
+// declareAt lets a hospital declare something, which a rule decides at once.
 func (r *room) declareAt(tx *db.Tx) error {
 	_, err := r.Declare(context.Background(), tx, Declaration{Person: r.person.ID, Provider: home, From: 20250620, Details: disease("M1"), Actor: home})
 	return err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/policy"
 )
 
@@ -66,10 +67,12 @@ func (k Kind) Title() string {
 // State is how far an application has come.
 type State string
 
-// The states. Submitted leads to Accepted, Returned or Refused; Submitted and
+// The states. What a person writes down bit by bit is a Draft until it is
+// submitted. Submitted leads to Accepted, Returned or Refused; Submitted and
 // Accepted lead to Withdrawn. Expired is an accepted application after its last
 // day; it is not stored.
 const (
+	Draft     State = "draft"     // 草稿
 	Submitted State = "submitted" // 待审核
 	Accepted  State = "accepted"  // 已通过
 	Returned  State = "returned"  // 已退回补正
@@ -81,6 +84,8 @@ const (
 // Title is the Chinese term of the state.
 func (s State) Title() string {
 	switch s {
+	case Draft:
+		return "草稿"
 	case Submitted:
 		return "待审核"
 	case Accepted:
@@ -106,6 +111,7 @@ type Application struct {
 	Provider string        // who declared it, "" where the person applied
 	Channel  Channel       // by which the person applied
 	Entered  string        // who wrote it down, where the person applied
+	Office   string        // region of the office that took it, where that is not the insured region's own
 	Due      civil.Date    // last day on which to decide; 0: no term
 	From, To civil.Date    // the days on which it holds; To 0 is open
 	State    State
@@ -115,6 +121,20 @@ type Application struct {
 
 // Kind is what the application is for.
 func (a *Application) Kind() Kind { return a.Details.kind() }
+
+// Title is what the application is for, as people know it.
+func (a *Application) Title() string {
+	switch {
+	case a.Provider != "":
+	case a.Kind() == KindDisease && a.Details.Disease.Renews:
+		return "门诊慢特病续认"
+	case a.Kind() == KindDisease:
+		return "门诊慢特病认定"
+	case a.Kind() == KindDesignation:
+		return "定点医疗机构变更"
+	}
+	return a.Kind().Title()
+}
 
 // StateOn is the state on a day: an accepted application expires.
 func (a *Application) StateOn(day civil.Date) State {
@@ -170,10 +190,16 @@ type Referral struct {
 	Visit    string // visit that it comes from, "" if not said
 }
 
-// Recognition says that a chronic or special disease was found (慢特病认定).
+// Recognition says that a chronic or special disease was found (慢特病认定). A
+// provider that declares it says who found it; a person who applies hands in
+// papers and chooses hospitals.
 type Recognition struct {
 	Code, Name   string
-	Special      bool // 特殊病 rather than 慢性病; set by the decision
+	Special      bool     // 特殊病 rather than 慢性病; set by the decision
+	Group        string   `json:",omitempty"` // as the region divides the diseases
+	Papers       []string `json:",omitempty"` // kinds whose originals were seen at the counter
+	Hospitals    []Choice `json:",omitempty"` // that the person chooses
+	Renews       bool     `json:",omitempty"` // one that ends (续认)
 	Provider     string
 	ProviderName string // as registered; set by Declare
 	On           civil.Date
@@ -182,18 +208,21 @@ type Recognition struct {
 	Doctor       string
 }
 
+// Choice is a provider by code and name.
+type Choice struct{ Code, Name string }
+
 // Purpose is what a person chooses a provider for.
 type Purpose string
 
 // The purposes.
 const (
-	OrdinaryCare       Purpose = "ordinary"        // 就医定点
-	SpecialDiseaseCare Purpose = "special_disease" // 门慢门特
-	FamilyDoctor       Purpose = "family_doctor"   // 家庭医生签约
-	SpecialDrugs       Purpose = "special_drug"    // 特殊药品
-	CostlyDrugs        Purpose = "costly_drug"     // 大病特药
-	TwoDiseases        Purpose = "two_diseases"    // 门诊两病
-	DualChannel        Purpose = "dual_channel"    // 双通道药品
+	OrdinaryCare       Purpose = "ordinary"                   // 就医定点
+	SpecialDiseaseCare Purpose = enrolment.SpecialDiseaseCare // 门慢门特
+	FamilyDoctor       Purpose = "family_doctor"              // 家庭医生签约
+	SpecialDrugs       Purpose = "special_drug"               // 特殊药品
+	CostlyDrugs        Purpose = "costly_drug"                // 大病特药
+	TwoDiseases        Purpose = "two_diseases"               // 门诊两病
+	DualChannel        Purpose = "dual_channel"               // 双通道药品
 )
 
 // Designation chooses a provider for a purpose (人员定点).
@@ -202,6 +231,7 @@ type Designation struct {
 	Rank         int // its place among those chosen, from 1
 	Provider     string
 	ProviderName string // as registered; set by Declare
+	Replaces     Choice // that a person gives up for it
 }
 
 // Injury reports an accidental injury (意外伤害).

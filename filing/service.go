@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/ident"
+	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
@@ -27,6 +29,7 @@ type Service struct {
 	care     *settlement.Service
 	sealer   *gm.Sealer
 	decider  Decider
+	papers   *paper.Service
 	now      func() time.Time
 }
 
@@ -38,7 +41,7 @@ func New(register *enrolment.Register, care *settlement.Service, sealer *gm.Seal
 	if now == nil {
 		now = time.Now
 	}
-	return &Service{register, care, sealer, decider, now}
+	return &Service{register, care, sealer, decider, paper.New(sealer, now), now}
 }
 
 // zone is the one time of the country (北京时间).
@@ -261,10 +264,13 @@ func (s *Service) Decide(ctx context.Context, tx *db.Tx, id string, d Decision, 
 	case a.State != Submitted:
 		return nil, &Error{"id", id, "这个备案" + a.State.Title() + "，不再审核"}
 	}
-	if a.Entered != "" && a.Entered == actor {
+	if a.EnteredBy(actor) {
 		return nil, &Error{"actor", actor, "不能审核自己录入的申请，请由他人审核"}
 	}
 	if d.State == Accepted {
+		if err := s.settleTerm(a); err != nil {
+			return nil, err
+		}
 		if err := s.makeWay(ctx, tx, a); err != nil {
 			return nil, err
 		}
@@ -293,12 +299,15 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, a *Application, d Decis
 		}
 		if x := a.Details.Disease; x != nil {
 			x.Special = d.Special
+			if listed, ok := s.listed(a); ok {
+				x.Special, x.Group = d.Special || listed.Special, listed.Group
+			}
 		}
 		sealed, err := s.seal(&a.Details)
 		if err != nil {
 			return err
 		}
-		if err := tx.Exec(ctx, `UPDATE filing_application SET to_day = ?, details = ? WHERE id = ?`, int(a.To), sealed, a.ID); err != nil {
+		if err := tx.Exec(ctx, `UPDATE filing_application SET from_day = ?, to_day = ?, details = ? WHERE id = ?`, int(a.From), int(a.To), sealed, a.ID); err != nil {
 			return err
 		}
 		if err := begin(ctx, tx, a); err != nil {
@@ -316,9 +325,17 @@ func begin(ctx context.Context, tx *db.Tx, a *Application) error {
 	case KindReferral:
 		return enrolment.AddFiling(ctx, tx, a.Person, enrolment.Filing{Region: x.Referral.Region, Kind: policy.Referred, From: a.From, To: a.To})
 	case KindDisease:
-		return enrolment.AddSpecialDisease(ctx, tx, a.Person, enrolment.SpecialDisease{Code: x.Disease.Code, Name: x.Disease.Name, Special: x.Disease.Special, From: a.From, To: a.To})
+		if err := enrolment.AddSpecialDisease(ctx, tx, a.Person, enrolment.SpecialDisease{Code: x.Disease.Code, Name: x.Disease.Name, Special: x.Disease.Special, From: a.From, To: a.To}); err != nil {
+			return err
+		}
+		return choose(ctx, tx, a)
 	case KindDesignation:
 		d := x.Designation
+		if d.Replaces.Code != "" {
+			if err := giveUp(ctx, tx, a); err != nil {
+				return err
+			}
+		}
 		return tx.Exec(ctx, `INSERT INTO designation (person, purpose, rank, provider, scheme, from_day, to_day, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			a.Person, string(d.Purpose), d.Rank, d.Provider, a.Scheme, int(a.From), int(a.To), x.Evidence)
 	}
@@ -357,7 +374,7 @@ func (s *Service) Withdraw(ctx context.Context, tx *db.Tx, q WithdrawRequest) er
 		return &Error{"id", q.ID, "由机构 " + a.Provider + " 申报，只能由该机构撤销"}
 	}
 	switch state := a.StateOn(today); {
-	case state == Submitted, state == Returned && a.Provider == "":
+	case state == Submitted, state == Draft, state == Returned && a.Provider == "":
 	case state == Expired:
 		return &Error{"id", q.ID, "已于 " + a.To.String() + " 到期，无须撤销"}
 	case state == Accepted:
@@ -371,6 +388,15 @@ func (s *Service) Withdraw(ctx context.Context, tx *db.Tx, q WithdrawRequest) er
 		return &Error{"id", q.ID, "这个备案" + state.Title() + "，不能撤销"}
 	}
 	return s.step(ctx, tx, a, Withdrawn, q.Actor, q.Reason)
+}
+
+// EnteredBy reports whether somebody wrote the application down, or completed it:
+// they do not decide on it.
+func (a *Application) EnteredBy(actor string) bool {
+	return a.Entered != "" && a.Entered == actor ||
+		slices.ContainsFunc(a.Steps, func(x Step) bool {
+			return a.Provider == "" && x.Actor == actor && (x.State == Submitted || x.State == Draft)
+		})
 }
 
 // unused refuses if care was settled on the strength of an application.
@@ -480,7 +506,7 @@ func (s *Service) ordered(ctx context.Context, tx *db.Tx, where, order string, a
 	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var a Application
 		var sealed []byte
-		if err := rows.Scan(&a.ID, &a.Person, &a.Region, &a.Scheme, &a.Provider, &a.From, &a.To, &a.State, &sealed, &a.Channel, &a.Entered, &a.Due); err != nil {
+		if err := rows.Scan(&a.ID, &a.Person, &a.Region, &a.Scheme, &a.Provider, &a.From, &a.To, &a.State, &sealed, &a.Channel, &a.Entered, &a.Due, &a.Office); err != nil {
 			return err
 		}
 		plain, err := s.sealer.Open(sealDetails, sealed)
@@ -492,7 +518,7 @@ func (s *Service) ordered(ctx context.Context, tx *db.Tx, where, order string, a
 		}
 		out = append(out, &a)
 		return nil
-	}, `SELECT id, person, region, scheme, provider, from_day, to_day, state, details, channel, entered, due FROM filing_application WHERE `+where+order, args...)
+	}, `SELECT id, person, region, scheme, provider, from_day, to_day, state, details, channel, entered, due, office FROM filing_application WHERE `+where+order, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ type File struct {
 }
 
 // Picture reports whether a browser shows it as a picture.
-func (f *File) Picture() bool { return f.Kind == JPEG }
+func (f File) Picture() bool { return f.Kind == JPEG }
 
 // Service keeps papers.
 type Service struct {

@@ -99,6 +99,7 @@ func (p *Package) document() *document {
 	b.funds()
 	b.assessments()
 	b.starts()
+	b.applications()
 	b.unknownList()
 	return &b.doc
 }

@@ -16,7 +16,7 @@ func (t *Trace) add(s Step, r *Result) {
 // scope explains how the lines divide.
 func (t *Trace) scope(p, care *Package, c *Case, r *Result) {
 	scopeSources := p.scopeSources
-	catalogue := "目录"
+	catalogue, by, then := "目录", "", ""
 	if c.CareRegion != "" && c.CareRegion != c.Region {
 		catalogue = "就医地目录"
 		if care != nil {
@@ -25,6 +25,7 @@ func (t *Trace) scope(p, care *Package, c *Case, r *Result) {
 				scopeSources = care.scopeSources
 			}
 		}
+		by, then = catalogue+"的", "；以下按"+p.Name+"（参保地）政策支付"
 	}
 	t.add(Step{Kind: StepTotal, Title: "医疗费总额", What: "各项费用合计", Base: r.Total, Rate: money.One, Amount: r.Total}, r)
 	if r.FullOwnPay != 0 {
@@ -34,13 +35,13 @@ func (t *Trace) scope(p, care *Package, c *Case, r *Result) {
 		t.add(Step{Kind: StepOverCeiling, Title: "超限价自费", What: "超过" + catalogue + "支付标准（限价）的部分，由个人负担", Base: r.Total - r.FullOwnPay, Rate: money.One, Amount: r.OverCeiling, Sources: scopeSources}, r)
 	}
 	if r.FirstOwnPay != 0 {
-		s := Step{Kind: StepFirstOwnPay, Title: "先行自付", What: "乙类费用先由个人按比例负担的部分，逐项四舍五入", Base: classB(c, r), Rate: money.One, Amount: r.FirstOwnPay, Sources: scopeSources}
+		s := Step{Kind: StepFirstOwnPay, Title: "先行自付", What: "乙类费用先由个人按" + by + "比例负担的部分，逐项四舍五入", Base: classB(c, r), Rate: money.One, Amount: r.FirstOwnPay, Sources: scopeSources}
 		if rate, one := firstPayRate(c, r); one {
 			s.Rate, s.HasRate = rate, true
 		}
 		t.add(s, r)
 	}
-	t.add(Step{Kind: StepInScope, Title: "政策范围内费用", What: "总额减去全自费、超限价和先行自付", Base: r.Total, Rate: money.One, Amount: r.InScope, Sources: scopeSources}, r)
+	t.add(Step{Kind: StepInScope, Title: "政策范围内费用", What: "总额减去全自费、超限价和先行自付" + then, Base: r.Total, Rate: money.One, Amount: r.InScope, Sources: scopeSources}, r)
 }
 
 func classB(c *Case, r *Result) money.Fen {

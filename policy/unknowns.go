@@ -3,7 +3,7 @@ package policy
 // Gap is something a package says it does not know, and with it the benefit,
 // which is refused until the figure is found (尚不掌握).
 type Gap struct {
-	Title string // of the parameter, plan, assessment or start of benefits
+	Title string // of the parameter, plan, assessment, start of benefits or disease
 	Where string // the combination in words; "" for all
 	Note  string // what the package says about it
 	Need  string // what would fill the gap
@@ -55,6 +55,16 @@ func (p *Package) Gaps() []Gap {
 	for _, r := range p.starts {
 		if r.unknown != "" || r.wait.kind == valUnknown {
 			add(r.Title, "", r.unknown)
+		}
+	}
+	if s := p.special; s != nil {
+		if s.Unknown != "" {
+			add("门诊慢特病认定", "", s.Unknown)
+		}
+		for _, d := range s.Diseases {
+			if d.Unknown != "" {
+				add("门诊慢特病认定："+d.Title, "", d.Unknown)
+			}
 		}
 	}
 	return out

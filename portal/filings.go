@@ -2,24 +2,41 @@ package portal
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/filing"
+	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/web"
 )
 
 type filingsData struct {
 	Applications []*filing.Application
+	Rules        *policy.SpecialDiseases // nil: not known
+	Diseases     []held
+	Hospitals    []filing.Chosen
 	Today        civil.Date
 }
 
-func (h *handler) filings(v *web.Visit) error {
+func (h *handler) filings(v *web.Visit) (err error) {
 	d := filingsData{Today: h.Today()}
+	if d.Rules, _, err = h.diseases(v); err != nil {
+		return err
+	}
 	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
+		if d.Diseases, err = h.heldDiseases(ctx, tx, &v.Who.Acting, d.Rules); err != nil {
+			return err
+		}
+		if d.Hospitals, err = h.Filings.Hospitals(ctx, tx, v.Who.Acting.ID, d.Today); err != nil {
+			return err
+		}
 		d.Applications, err = h.Filings.OfPerson(ctx, tx, v.Who.Acting.ID)
 		return err
 	}); err != nil {
@@ -56,7 +73,33 @@ func (h *handler) newFiling(v *web.Visit) error {
 	return v.Show("filing-new.html", v.Say("异地就医备案", "File for care elsewhere"), d)
 }
 
+// maxSheets is how many papers come with one form at the most.
+const maxSheets = 4
+
+// sheets reads the papers of a form, and makes them safe: the field of each is
+// paper and its place among those that are asked for.
+func (h *handler) sheets(v *web.Visit, asked []string) (out []filing.Sheet, err error) {
+	for i, label := range asked[:min(len(asked), maxSheets)] {
+		name, body, err := v.Upload("paper" + strconv.Itoa(i))
+		if _, _, none := web.Refusal(err); none {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		clean, err := h.Cleaner.Clean(v.Ctx(), body)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, filing.Sheet{Label: label, Name: name, Clean: clean})
+	}
+	return out, nil
+}
+
 func (h *handler) applyFiling(v *web.Visit) error {
+	if err := v.ParseMultipartForm(1 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return err
+	}
 	q := filing.AwayRequest{Person: v.Who.Acting.ID, Channel: filing.Online, Actor: v.Who.Actor(), Phone: v.Who.Person.Phone,
 		Away: filing.Away{Group: v.Value("group"), Destination: v.Value("destination"), Commitment: v.Value("commitment") == "1"}}
 	var err error
@@ -65,6 +108,12 @@ func (h *handler) applyFiling(v *web.Visit) error {
 	}
 	if q.To, err = day(v, "to"); err != nil {
 		return err
+	}
+	if rules, err := h.Filings.Rules(v.Who.Acting.Region); err == nil {
+		g, _ := rules.Group(q.Away.Group)
+		if q.Sheets, err = h.sheets(v, g.Papers); err != nil {
+			return err
+		}
 	}
 	var a *filing.Application
 	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
@@ -106,7 +155,43 @@ func (h *handler) ownFiling(v *web.Visit) (a *filing.Application, err error) {
 type filingData struct {
 	*filing.Application
 	Today      civil.Date
-	Commitment bool // one may be signed
+	By         string // the provider that declared it
+	Commitment bool   // one may be signed
+	Asked      []string
+	Missing    []string
+	Files      []paper.File
+	Fill       recognition
+	Changes    bool // it may be changed for another place
+}
+
+// Of are the files of a kind.
+func (d filingData) Of(label string) (out []paper.File) {
+	for _, f := range d.Files {
+		if f.Label == label {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Seen reports whether the original of a paper was seen at a counter.
+func (d filingData) Seen(label string) bool {
+	return !slices.Contains(lacking([]string{label}, d.Application, nil), label)
+}
+
+// Slots are as many places for hospitals as may still be chosen, each with what
+// is chosen.
+func (d filingData) Slots() (out []string) {
+	if d.Fill.Rules == nil {
+		return nil
+	}
+	for _, c := range d.Details.Disease.Hospitals {
+		out = append(out, c.Code)
+	}
+	for len(out) < d.Fill.Rules.Hospitals-len(d.Fill.Held) {
+		out = append(out, "")
+	}
+	return out
 }
 
 func (h *handler) filing(v *web.Visit) error {
@@ -114,14 +199,35 @@ func (h *handler) filing(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	d := filingData{Application: a, Today: h.Today()}
-	if a.Details.Away != nil && a.State == filing.Returned {
-		if rules, err := h.Filings.Rules(a.Region); err == nil {
+	d := filingData{Application: a, Today: h.Today(), Asked: h.Filings.Asked(a)}
+	if a.Details.Away != nil {
+		d.Changes = a.StateOn(d.Today) == filing.Accepted
+		if rules, err := h.Filings.Rules(a.Region); err == nil && a.State == filing.Returned {
 			g, _ := rules.Group(a.Details.Away.Group)
 			d.Commitment = g.Commitment
 		}
 	}
-	return v.Show("filing.html", a.Kind().Title(), d)
+	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
+		by, _, err := provider.Get(ctx, tx, a.Provider)
+		if err != nil {
+			return err
+		}
+		d.By = by.Name
+		if d.Files, err = h.Filings.Papers(ctx, tx, a); err != nil {
+			return err
+		}
+		if a.Details.Disease != nil && a.Provider == "" {
+			d.Fill, err = h.fill(ctx, tx, v, a)
+			if _, _, refused := web.Refusal(err); refused {
+				err = nil // the region lists no diseases any more
+			}
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	d.Missing = lacking(d.Asked, a, d.Files)
+	return v.Show("filing.html", a.Title(), d)
 }
 
 func (h *handler) completeFiling(v *web.Visit) error {
@@ -129,11 +235,16 @@ func (h *handler) completeFiling(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	if v.Value("commitment") != "1" {
-		return &web.Fault{Field: "commitment", Want: v.Say("请签署承诺书，或把材料交到经办窗口", "sign the commitment, or bring the papers to the counter")}
-	}
 	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
-		_, err := h.Filings.Complete(ctx, tx, a.ID, a.Person, nil, true, v.Who.Actor())
+		files, err := h.Filings.Papers(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		asked := h.Filings.Asked(a)
+		if v.Value("commitment") != "1" && (len(asked) == 0 || len(lacking(asked, a, files)) > 0) {
+			return &web.Fault{Field: "commitment", Want: v.Say("请上传材料，或签署承诺书", "upload the papers, or sign the commitment")}
+		}
+		_, err = h.Filings.Complete(ctx, tx, a.ID, a.Person, nil, v.Value("commitment") == "1", v.Who.Actor())
 		return err
 	}); err != nil {
 		return err

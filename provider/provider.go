@@ -3,6 +3,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 
 	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/db"
@@ -69,6 +70,23 @@ func Search(ctx context.Context, tx *db.Tx, part string, p catalogue.Page) (all 
 		all = append(all, x)
 		return err
 	}, columns+`WHERE name LIKE ? ESCAPE '!' ORDER BY code LIMIT ? OFFSET ?`, catalogue.Contains(part), p.Limit, p.Offset)
+	return all, err
+}
+
+// Within lists the designated providers of a kind that stand in a region, by a
+// part of their name or all of them, by name, at most limit.
+func Within(ctx context.Context, tx *db.Tx, region string, kind policy.ProviderKind, part string, limit int) (all []Provider, err error) {
+	first, last := region, strings.TrimRight(region, "0")
+	if len(last)%2 == 1 {
+		last += "0"
+	}
+	last += "999999"[:6-len(last)]
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		x, err := scan(rows)
+		all = append(all, x)
+		return err
+	}, columns+`WHERE region >= ? AND region <= ? AND kind = ? AND designated <> 0 AND name LIKE ? ESCAPE '!' ORDER BY name, code LIMIT ?`,
+		first, last, kind, catalogue.Contains(part), limit)
 	return all, err
 }
 

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"image/png"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -142,18 +145,26 @@ func openAccess(t *testing.T) *access {
 	a.own["operator"], a.other["operator"] = "shouli", "nobody"
 	a.own["region"], a.other["region"] = "990100", "000001"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
-	filed := func(person string) (id string) {
+	sheet, err := (&paper.Cleaner{}).Clean(ctx, photograph(t))
+	must(err)
+	filed := func(person string, names map[string]string) { // returned, so that papers may be handed in
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
 			x, err := a.server.filings.ApplyAway(ctx, tx, filing.AwayRequest{Person: person, Channel: filing.Window, Actor: "test",
 				Away: filing.Away{Group: "异地长期居住人员", Destination: "310000"}})
-			if err == nil {
-				id = x.ID
+			if err != nil {
+				return err
 			}
+			names["application"] = x.ID
+			if _, err := a.server.filings.HandIn(ctx, tx, x.ID, person, []filing.Sheet{{Label: "居住证", Name: "a.jpg", Clean: sheet}}, "test"); err != nil {
+				return err
+			}
+			files, err := a.server.filings.Papers(ctx, tx, x)
+			names["paper"] = files[0].ID
 			return err
 		}))
-		return id
 	}
-	a.own["application"], a.other["application"] = filed(me), filed(a.other["person"])
+	filed(me, a.own)
+	filed(a.other["person"], a.other)
 	claimed := func(person string, names map[string]string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
 			c, err := a.server.Claims.Begin(ctx, tx, person, claim.Window, claim.Form{Reason: "新参保未发卡", Kind: policy.Inpatient}, "test")
@@ -161,7 +172,7 @@ func openAccess(t *testing.T) *access {
 				return err
 			}
 			f, err := a.server.Papers.Put(ctx, tx, paper.Handed{Matter: c.ID, Person: person, Label: "收费票据", Clean: picture(t), Actor: "test"})
-			names["claim"], names["paper"] = c.ID, f.ID
+			names["claim"], names["evidence"] = c.ID, f.ID
 			return err
 		}))
 	}
@@ -199,7 +210,7 @@ func openAccess(t *testing.T) *access {
 
 // theirs are the parameters that name something of one person or employer alone:
 // asking for another's must find nothing.
-var theirs = []string{"settlement", "bill", "declaration", "application", "claim", "paper", "visit", "beneficiary", "agent"}
+var theirs = []string{"settlement", "bill", "declaration", "application", "claim", "paper", "evidence", "visit", "beneficiary", "agent"}
 
 // TestAccess asks for every route as every role, for what is the visitor's own and
 // for what is another's. A new route is asked for too: what its address names must
@@ -292,6 +303,20 @@ func TestTooOften(t *testing.T) {
 	if last != http.StatusTooManyRequests {
 		t.Errorf("400 requests at once: %d", last)
 	}
+}
+
+// photograph is a picture as a phone would send it.
+func photograph(t *testing.T) []byte {
+	t.Helper()
+	p := image.NewRGBA(image.Rect(0, 0, 640, 480))
+	for i := range p.Pix {
+		p.Pix[i] = byte(255 - i/4%640/4 - i/2560%480/8)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func orElse(a, b string) string {

@@ -113,7 +113,7 @@ func TestPersonScreens(t *testing.T) {
 		{"account", "/me/account", []string{"余额", "授权家人使用", "就医支付"}},
 		{"care", "/me/care", []string{"示例区医院", "个人负担"}},
 		{"settlement", "click .list a", []string{"结算说明", "您负担", "504.00 元", "依据"}},
-		{"filings", "/me/filings", []string{"还没有备案"}},
+		{"filings", "/me/filings", []string{"还没有申请", "门诊慢特病认定"}},
 		{"filing-groups", "/me/filings/new", []string{"异地长期居住人员", "2 个工作日", "问题二十七"}},
 		{"filing-new", "/me/filings/new?group=%E5%BC%82%E5%9C%B0%E9%95%BF%E6%9C%9F%E5%B1%85%E4%BD%8F%E4%BA%BA%E5%91%98", []string{"到哪里就医", "我承诺"}},
 		{"messages", "/me/messages", nil},
@@ -157,7 +157,7 @@ func TestConsoleScreens(t *testing.T) {
 	tour(t, "office-intake", "shouli", []screen{
 		{"home", "/console", []string{"王受理，您好", "待审核的备案"}},
 		{"people", "/console/people", []string{"公民身份号码、社保卡号或人员编号"}},
-		{"filings-empty", "/console/filings", []string{"没有这样的备案"}},
+		{"filings-empty", "/console/filings", []string{"没有这样的申请"}},
 		{"packages", "/console/packages", []string{"安济示例市", "2025.1"}},
 		{"package", "/console/packages/500000", []string{"比较"}},
 		{"forbidden-link", "/", []string{"进入工作台"}},

@@ -22,6 +22,7 @@ var tasks = []struct{ name, path, sees string }{
 	{"have a bill explained", "/me/care/{settlement}", "逐项说明"},
 	{"find out what care would cost", "/estimate", "要花多少钱"},
 	{"file for care in another region", "/me/filings/new", "您属于哪一种情况"},
+	{"apply for the recognition of a disease", "/me/filings/disease", "认定哪一种病"},
 	{"see how far an application is", "/me/filings/{application}", "办理进度"},
 	{"look a medicine up", "/catalogue", "查药品"},
 	{"find a hospital", "/providers", "查医院"},

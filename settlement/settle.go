@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/anji-platform/anji/account"
@@ -14,6 +15,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/fund"
+	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/provider"
@@ -214,6 +216,7 @@ type snapshot struct {
 	classes  []enrolment.Class
 	filing   policy.Filing
 	diseases []enrolment.SpecialDisease
+	chosen   []string // hospitals that the person chose for their diseases
 	account  money.Fen
 	family   []account.Available // accounts of family members that may pay
 	parts    []part              // what stands of the visit
@@ -248,6 +251,9 @@ func (s *Service) expect(ctx context.Context, tx *db.Tx, st *Settlement, q Settl
 	}
 	if recognisedLater(v.Kind) {
 		err = errors.Join(err, enrolment.LaterSpecialDiseases(ctx, tx, &r.diseases, v.Person, c.Date))
+		if r.pkg.Chosen() {
+			err = errors.Join(err, enrolment.LaterHospitals(ctx, tx, &r.chosen, v.Person, c.Date))
+		}
 	}
 	if v.Scheme == policy.Employee {
 		err = errors.Join(err, fund.LaterPersonal(ctx, tx, &r.account, v.Person))
@@ -300,7 +306,7 @@ func (s *Service) snapshot(tx *db.Tx, st *Settlement, q SettleRequest, r *snapsh
 		c.Filing = policy.EmergencyAway
 	}
 	if recognisedLater(c.Visit) {
-		recognised(st, r.diseases)
+		recognised(st, r)
 	}
 	c.KeepAccount = q.UseAccount == NoAccount
 	if q.record { // one that was granted since is not held
@@ -336,11 +342,18 @@ func (s *Service) holdFamily(ctx context.Context, tx *db.Tx, person string) erro
 }
 
 // recognised turns a visit for a chronic or special disease that was not
-// recognised into an ordinary one and says so (特病未认定).
-func recognised(st *Settlement, all []enrolment.SpecialDisease) {
+// recognised into an ordinary one and says so (特病未认定); and likewise one at
+// another hospital than those that the person chose, where the package ties the
+// care to them (定点医疗机构). Care away from home goes by its filing instead.
+func recognised(st *Settlement, r *snapshot) {
 	c, v := &st.Case, st.Visit
-	for _, d := range all {
+	for _, d := range r.diseases {
 		if v.Disease == "" && d.Special == (v.Kind == policy.Special) || d.Code == v.Disease || d.Name == v.DiseaseName {
+			if len(r.chosen) > 0 && c.ProviderKind == policy.Hospital && ident.Region(c.CareRegion).Within(ident.Region(c.Region)) && !slices.Contains(r.chosen, st.Provider.Code) {
+				st.Note = "本机构不是参保人选定的门诊慢特病定点医疗机构（" + strings.Join(r.chosen, "、") + "），病种「" + d.Name + "」按普通门诊结算；参保人可以变更定点机构"
+				c.Visit = policy.Outpatient
+				return
+			}
 			c.Disease = d.Name
 			c.Visit = policy.Chronic
 			if d.Special {

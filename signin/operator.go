@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/anji-platform/anji/db"
+	"github.com/anji-platform/anji/ident"
 )
 
 // Role is what somebody may do here (角色).
@@ -92,6 +93,11 @@ func (s *Service) check(o *Operator) error {
 		return &Error{"title", "", "缺少姓名"}
 	case len(o.Roles) == 0:
 		return &Error{"roles", "", "至少选一个角色"}
+	}
+	if o.Region != "" {
+		if _, err := ident.ParseRegion(o.Region); err != nil {
+			return &Error{"region", o.Region, "应为六位区划代码，不填为全部"}
+		}
 	}
 	for _, r := range o.Roles {
 		if !slices.Contains(Roles(), r) {

@@ -230,12 +230,15 @@ type Means struct {
 	Number  string
 	Account string // 个人账户使用标志: 0 not, 1 own, 2 the family's too
 	Care    string // 医疗类别
+	// Disease and DiseaseName are of a chronic or special disease (病种); "" is the
+	// pneumonia of every visit here.
+	Disease, DiseaseName string
 }
 
 // Outpatient registers a person, charges the lines, and settles the visit:
 // 2201 → 2203 → 2204 → 2206 → 2207, after 1101.
 func (h *Hospital) Outpatient(ctx context.Context, citizenID, name string, lines []Bill) (Settled, error) {
-	return h.OutpatientBy(ctx, Means{"02", citizenID, "1", "11"}, citizenID, name, lines)
+	return h.OutpatientBy(ctx, Means{Kind: "02", Number: citizenID, Account: "1", Care: "11"}, citizenID, name, lines)
 }
 
 // OutpatientBy is Outpatient by other means.
@@ -243,6 +246,9 @@ func (h *Hospital) OutpatientBy(ctx context.Context, m Means, citizenID, name st
 	p, err := h.patient(ctx, m, citizenID, name)
 	if err != nil {
 		return Settled{}, err
+	}
+	if m.Disease == "" {
+		m.Disease, m.DiseaseName = "J18.900", "肺炎"
 	}
 	at := h.now().Format(time.DateTime)
 	out, err := h.Call(ctx, "2201", p.region, object{"data": object{"psn_no": p.number, "insutype": p.scheme, "begntime": at, "mdtrt_cert_type": m.Kind, "mdtrt_cert_no": m.Number,
@@ -252,7 +258,7 @@ func (h *Hospital) OutpatientBy(ctx context.Context, m Means, citizenID, name st
 	}
 	visit := text(node(out, "data"), "mdtrt_id")
 	if _, err := h.Call(ctx, "2203", p.region, object{
-		"mdtrtinfo": object{"mdtrt_id": visit, "psn_no": p.number, "med_type": m.Care, "begntime": at, "dise_codg": "J18.900", "dise_name": "肺炎"},
+		"mdtrtinfo": object{"mdtrt_id": visit, "psn_no": p.number, "med_type": m.Care, "begntime": at, "dise_codg": m.Disease, "dise_name": m.DiseaseName},
 		"diseinfo":  []any{diagnosis(p, at)},
 	}); err != nil {
 		return Settled{}, err

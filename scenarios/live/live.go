@@ -6,6 +6,7 @@ package live
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/enrolment"
+	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/his/hospital"
 	"github.com/anji-platform/anji/money"
@@ -75,6 +77,17 @@ type Step struct {
 	Claim    *claimStep    `yaml:"claim"`
 	Judge    *judgeStep    `yaml:"judge"`
 	Payout   *payoutStep   `yaml:"payout"`
+	// Those of filings stand in filing.go.
+	Apply     *applyStep     `yaml:"apply"`
+	Complete  *completeStep  `yaml:"complete"`
+	Decide    *decideStep    `yaml:"decide"`
+	Withdraw  *applicationOf `yaml:"withdraw"`
+	Progress  *applicationOf `yaml:"progress"`
+	Recognise *recogniseStep `yaml:"recognise"`
+	Hospital  *hospitalStep  `yaml:"hospital"`
+	Filed     *filedStep     `yaml:"filed"`
+	Refer     *referStep     `yaml:"refer"`
+	Item      *itemStep      `yaml:"item"`
 	// Expect is what it gives, by name: amounts exactly, texts in part.
 	Expect map[string]string `yaml:"expect"`
 	// Refused is part of why it is refused.
@@ -109,6 +122,8 @@ type World struct {
 	tokens   map[string]string // last given, by whom
 	employer map[string]string
 	claims   map[string]string // by what they are called
+	filings  *filing.Service
+	papers   map[string]string // application, by the name that the story gives it
 	serial   int
 }
 
@@ -117,7 +132,7 @@ var zone = time.FixedZone("CST", 8*60*60)
 // Run runs a story in a folder of its own and returns every difference. Once it
 // is over the books are proved.
 func (s *Story) Run(ctx context.Context, dir string, store *policy.Store) error {
-	w := &World{ctx: ctx, store: store, people: map[string]enrolment.Person{}, codes: map[string]string{}, tokens: map[string]string{}, employer: map[string]string{}, claims: map[string]string{}}
+	w := &World{ctx: ctx, store: store, people: map[string]enrolment.Person{}, codes: map[string]string{}, tokens: map[string]string{}, employer: map[string]string{}, claims: map[string]string{}, papers: map[string]string{}}
 	day, err := civil.Parse(s.Day)
 	if err != nil {
 		return fmt.Errorf("day: %w", err)
@@ -134,6 +149,7 @@ func (s *Story) Run(ctx context.Context, dir string, store *policy.Store) error 
 	w.http = httptest.NewServer(w.srv.Handler)
 	defer w.http.Close()
 	w.dues, w.accounts = contribution.New(store, w.srv.Register, clock), account.New(store, w.srv.Register, clock)
+	w.filings = filing.New(w.srv.Register, w.srv.Settlement, w.srv.Register.Sealer(), nil, clock)
 	var errs []error
 	for i := range s.Steps {
 		if err := w.step(&s.Steps[i]); err != nil {
@@ -216,6 +232,16 @@ func (w *World) act(st *Step, got result) error {
 		{st.Judge != nil, func(r result) error { return w.judge(st.Judge, r) }},
 		{st.Payout != nil, func(r result) error { return w.payout(st.Payout, r) }},
 		{st.Insured != nil, func(r result) error { return w.insured(st.Insured, r) }},
+		{st.Apply != nil, func(r result) error { return w.apply(st.Apply, r) }},
+		{st.Complete != nil, func(r result) error { return w.complete(st.Complete, r) }},
+		{st.Decide != nil, func(r result) error { return w.decide(st.Decide, r) }},
+		{st.Withdraw != nil, func(r result) error { return w.withdraw(st.Withdraw, r) }},
+		{st.Progress != nil, func(r result) error { return w.progress(st.Progress, r) }},
+		{st.Recognise != nil, func(r result) error { return w.recognise(st.Recognise, r) }},
+		{st.Hospital != nil, func(r result) error { return w.hospital(st.Hospital, r) }},
+		{st.Filed != nil, func(r result) error { return w.filed(st.Filed, r) }},
+		{st.Refer != nil, func(r result) error { return w.refer(st.Refer, r) }},
+		{st.Item != nil, func(r result) error { return w.item(st.Item) }},
 	}
 	n := 0
 	for _, a := range actions {
@@ -262,6 +288,7 @@ type personStep struct {
 	Woman  bool     `yaml:"woman"`
 	Phone  string   `yaml:"phone"`
 	Class  []string `yaml:"class"`
+	Region string   `yaml:"region"`  // default: 990100
 	Scheme string   `yaml:"insured"` // employee or resident, open since the start of 2025
 	Money  string   `yaml:"account"` // balance of the personal account
 }
@@ -277,7 +304,8 @@ func (w *World) person(p *personStep) error {
 	if p.Woman {
 		sex = 0
 	}
-	who := enrolment.Person{Name: p.Name, CitizenID: fmt.Sprintf("990100%08d%03d0", int(birth), 500+w.serial+sex), Birth: birth, Female: p.Woman, Region: "990100", Phone: p.Phone}
+	region := cmp.Or(p.Region, "990100")
+	who := enrolment.Person{Name: p.Name, CitizenID: fmt.Sprintf("%s%08d%03d0", region, int(birth), 500+w.serial+sex), Birth: birth, Female: p.Woman, Region: region, Phone: p.Phone}
 	err = w.update(func(tx *db.Tx) error {
 		if err := w.srv.Register.Add(w.ctx, tx, &who); err != nil {
 			return err
@@ -587,6 +615,9 @@ type settleStep struct {
 	Amount   string `yaml:"amount"`
 	Item     string `yaml:"item"`
 	Pharmacy bool   `yaml:"pharmacy"`
+	Stay     bool   `yaml:"stay"`    // as an inpatient
+	Disease  string `yaml:"disease"` // chronic or special: its code
+	Named    string `yaml:"named"`   // and its name
 }
 
 func (w *World) provider(ctx context.Context, code string) (*hospital.Hospital, error) {
@@ -620,12 +651,24 @@ func (w *World) settle(q *settleStep, got result) error {
 	if q.Pharmacy {
 		m.Care = "41"
 	}
+	if q.Disease != "" {
+		m.Care, m.Disease, m.DiseaseName = "14", q.Disease, cmp.Or(q.Named, q.Disease)
+	}
 	h, err := w.provider(w.ctx, code)
 	if err != nil {
 		return err
 	}
-	st, err := h.OutpatientBy(w.ctx, m, p.CitizenID, p.Name, []hospital.Bill{{Item: item, Amount: q.Amount}})
+	lines := []hospital.Bill{{Item: item, Amount: q.Amount}}
+	var st hospital.Settled
+	if q.Stay {
+		st, err = h.Inpatient(w.ctx, p.CitizenID, p.Name, lines)
+	} else {
+		st, err = h.OutpatientBy(w.ctx, m, p.CitizenID, p.Name, lines)
+	}
 	if err != nil {
+		return err
+	}
+	if err := w.explained(st.ID, got); err != nil {
 		return err
 	}
 	got["fund"], got["share"], got["account"], got["cash"], got["total"] = st.Fund.String(), st.Share.String(), st.Account.String(), st.Cash.String(), st.Total.String()
