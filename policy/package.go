@@ -63,6 +63,7 @@ type Package struct {
 	text              []byte
 	line, col         int
 	fromLine, fromCol int
+	toLine, toCol     int
 }
 
 type yamlNode = yaml.Node
