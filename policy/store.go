@@ -137,14 +137,21 @@ func (s *Store) With(f File) (*Store, error) {
 func (s *Store) Adopt(files ...File) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	base, now := *s.loaded, s.now.Load()
-	// The bits of classes stay those that the cases of this process hold.
-	base.classes, base.classBit = now.classes, now.classBit
-	next, err := base.with(nil, files...)
+	next, err := s.after(files)
 	if err == nil {
 		s.now.Store(next)
 	}
 	return err
+}
+
+// After is a store of its own that holds what s would hold after Adopt.
+func (s *Store) After(files ...File) (*Store, error) { return newStore(s.after(files)) }
+
+func (s *Store) after(files []File) (*tables, error) {
+	base, now := *s.loaded, s.now.Load()
+	// The bits of classes stay those that the cases of this process hold.
+	base.classes, base.classBit = now.classes, now.classBit
+	return base.with(nil, files...)
 }
 
 // with are the packages of t and of the files. If before is not nil, the versions

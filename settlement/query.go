@@ -197,3 +197,14 @@ func (s *Service) LastSettled(ctx context.Context, tx *db.Tx, visit string) (tim
 func startOf(day civil.Date) time.Time {
 	return time.Date(day.Year(), time.Month(day.Month()), day.Day(), 0, 0, 0, 0, zone)
 }
+
+// DecidedBy reports whether there is a settlement that a version of a region's
+// package decided.
+func DecidedBy(ctx context.Context, tx *db.Tx, region string, from civil.Date, version string) (bool, error) {
+	var id string
+	err := tx.QueryRow(ctx, `SELECT id FROM settlement WHERE region = ? AND package = ? LIMIT 1`, region, from.String()+" "+version).Scan(&id)
+	if db.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}

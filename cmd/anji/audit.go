@@ -14,6 +14,7 @@ import (
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/gm"
+	"github.com/anji-platform/anji/rulebook"
 	"github.com/anji-platform/anji/settlement"
 )
 
@@ -27,6 +28,7 @@ func auditCommand() *cobra.Command {
   the ledger balances and every balance kept is the sum of its postings,
   every chain of the audit record is whole,
   every contribution that was paid stands in the ledger once, and insures;
+  every package that was issued here is what was uploaded, and two persons issued it;
   every settlement, computed again from what it was decided on, comes out the
   same, and agrees with its fees, its postings and the person's sums of the year.
 Says where not, and exits 1.`,
@@ -48,6 +50,9 @@ Says where not, and exits 1.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, store.Close()) }()
+			if err := issued(ctx, store, policies); err != nil {
+				return err
+			}
 			register := enrolment.New(sealer)
 			service, dues := settlement.New(policies, register, nil), contribution.New(policies, register, nil)
 			var faults error
@@ -56,7 +61,7 @@ Says where not, and exits 1.`,
 				for _, part := range []struct {
 					name   string
 					verify func(context.Context, *db.Tx) error
-				}{{"ledger       账", fund.Verify}, {"audit record 审计", audit.Verify}, {"settlements  结算", service.Verify}, {"contributions 征缴", dues.Verify}} {
+				}{{"ledger       账", fund.Verify}, {"audit record 审计", audit.Verify}, {"settlements  结算", service.Verify}, {"contributions 征缴", dues.Verify}, {"packages     政策包", rulebook.Verify}} {
 					fault := part.verify(ctx, tx)
 					state := "agrees 一致"
 					if fault != nil {
