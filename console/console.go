@@ -30,6 +30,7 @@ import (
 	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/privacy"
+	"github.com/anji-platform/anji/rulebook"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/sheet"
 	"github.com/anji-platform/anji/signin"
@@ -48,6 +49,7 @@ type Config struct {
 	Settlement *settlement.Service
 	Filings    *filing.Service
 	Privacy    *privacy.Service
+	Rules      *rulebook.Service
 }
 
 type handler struct{ Config }
@@ -64,8 +66,8 @@ func New(c Config) *web.App {
 	all := signin.Officers()
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
-	return &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action},
+	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "answered": answered, "passed": passed},
 		Routes: []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/filings", For: see, Do: h.filings},
@@ -80,8 +82,6 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/people/{person}/filings", For: []signin.Role{signin.Intake}, Do: h.file, Again: h.person},
 			{Pattern: "GET /console/funds", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.funds},
 			{Pattern: "GET /console/funds.xlsx", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.fundsSheet},
-			{Pattern: "GET /console/packages", For: all, Do: h.packages},
-			{Pattern: "GET /console/packages/{region}", For: all, Do: h.differences},
 			{Pattern: "GET /console/audit", For: []signin.Role{signin.Inspector, signin.Admin}, Do: h.record},
 			{Pattern: "GET /console/operators", For: admin, Do: h.operators},
 			{Pattern: "POST /console/operators", For: admin, Do: h.addOperator, Again: h.operators},
@@ -89,6 +89,8 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}", For: admin, Do: h.changeOperator, Again: h.operator},
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}}
+	app.Routes = append(app.Routes, h.rulebookRoutes()...)
+	return app
 }
 
 // actor is who did something, in words.
@@ -104,6 +106,7 @@ var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
 	{"filing.submitted", "提交备案"}, {"filing.accepted", "备案通过"}, {"filing.returned", "退回备案"}, {"filing.refused", "不予备案"}, {"filing.withdrawn", "撤销备案"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
+	{"rulebook.draft", "上传政策包"}, {"rulebook.issued", "启用政策包"}, {"rulebook.withdrawn", "撤回政策包"}, {"rulebook.", "政策包"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
 }
 
@@ -608,52 +611,6 @@ func (h *handler) fundsSheet(v *web.Visit) error {
 		t.Rows = append(t.Rows, []any{r.Region, r.Fund, r.Title, r.Balance})
 	}
 	return h.sheet(v, t)
-}
-
-// Packages
-
-type regionPackages struct {
-	Name     string
-	Region   string
-	Versions []*policy.Package
-}
-
-func (h *handler) packages(v *web.Visit) error {
-	var out []regionPackages
-	for _, code := range h.Policies.Regions() {
-		versions := h.Policies.Versions(code)
-		out = append(out, regionPackages{versions[len(versions)-1].Name, code, versions})
-	}
-	return v.Show("packages.html", "政策包", out)
-}
-
-type differencesData struct {
-	Region   string
-	Versions []*policy.Package
-	A, B     *policy.Package
-	Changes  []policy.Change
-}
-
-// differences says in words what changed between two versions of a region's
-// package: the last two, or those that are asked for.
-func (h *handler) differences(v *web.Visit) error {
-	d := differencesData{Region: v.PathValue("region")}
-	if d.Versions = h.Policies.Versions(d.Region); len(d.Versions) == 0 {
-		return web.ErrNotFound
-	}
-	pick := func(name string, otherwise int) *policy.Package {
-		for _, p := range d.Versions {
-			if p.From.String() == v.URL.Query().Get(name) {
-				return p
-			}
-		}
-		return d.Versions[max(otherwise, 0)]
-	}
-	d.A, d.B = pick("a", len(d.Versions)-2), pick("b", len(d.Versions)-1)
-	if d.A != d.B {
-		d.Changes = policy.Compare(d.A, d.B)
-	}
-	return v.Show("package.html", d.B.Name, d)
 }
 
 // The record

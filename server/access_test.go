@@ -138,6 +138,8 @@ func openAccess(t *testing.T) *access {
 	a.other["declaration"] = declaration("91990100MA0000023Q", "别的公司")
 	a.own["operator"], a.other["operator"] = "shouli", "nobody"
 	a.own["region"], a.other["region"] = "990100", "000001"
+	a.own["from"], a.other["from"] = "2025-01-01", "1999-01-01"
+	a.own["edition"], a.other["edition"] = issueNext(t, a.server, "2025-07-01"), "nothing"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
 	filed := func(person string) (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {

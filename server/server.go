@@ -207,14 +207,14 @@ func (s *Server) healthy(ctx context.Context) error {
 // Serve answers on l until ctx ends, then lets what is under way finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go s.tidy(ctx)
-	go s.follow(ctx)
+	go s.follow(ctx, 3*time.Second)
 	return serve(ctx, l, s.Handler, nil)
 }
 
 // follow learns, until ctx ends, of packages that another process issued. They
 // hold from the next day at the earliest: some seconds do not matter.
-func (s *Server) follow(ctx context.Context) {
-	t := time.NewTicker(3 * time.Second)
+func (s *Server) follow(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
 		select {
