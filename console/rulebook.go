@@ -64,6 +64,16 @@ func standingOf(all []*policy.Package, p *policy.Package, today civil.Date) stan
 	return standing{"已结束", ""}
 }
 
+// until is the last day of a version, 0 if none is known.
+func until(all []*policy.Package, p *policy.Package) civil.Date {
+	for _, x := range all {
+		if p.To == 0 && x.From > p.From {
+			return x.From.AddDays(-1)
+		}
+	}
+	return p.To
+}
+
 // standingOfEdition says how an uploaded version stands that holds not yet.
 func standingOfEdition(s rulebook.State) standing {
 	return standing{s.Title(), map[rulebook.State]string{rulebook.Submitted: "warn", rulebook.Withdrawing: "warn", rulebook.Issued: "good", rulebook.Refused: "late"}[s]}
@@ -100,7 +110,7 @@ func (h *handler) packages(v *web.Visit) error {
 		}
 		r := regionPackages{Name: versions[len(versions)-1].Name, Region: code, Many: len(versions) > 1}
 		for _, p := range versions {
-			l := packageLine{standing: standingOf(versions, p, today), Path: "/console/packages/" + code + "/" + p.From.String(), Version: p.Version, From: p.From, To: p.To, Note: p.GradeNote()}
+			l := packageLine{standing: standingOf(versions, p, today), Path: "/console/packages/" + code + "/" + p.From.String(), Version: p.Version, From: p.From, To: until(versions, p), Note: p.GradeNote()}
 			for _, u := range uploads {
 				if u.Region == code && u.From == p.From && (u.State == rulebook.Issued || u.State == rulebook.Withdrawing) {
 					l.Path, l.Note = "/console/packages/uploads/"+u.ID, "本平台启用"
@@ -198,11 +208,12 @@ type versionData struct {
 	Package  *policy.Package
 	Edition  *rulebook.Version // nil: it came with the platform
 	Standing standing
-	View     string // "", "cases" or "changes"
+	View     string // text, cases or changes
 	Path     string
 	Mine     bool // the visitor uploaded or submitted it, or asked for its withdrawal
 	Uploader bool
 	Future   bool // it holds not yet
+	Until    civil.Date
 }
 
 // HTML is the package as a document to read.
@@ -231,7 +242,7 @@ func (h *handler) findVersion(v *web.Visit) (*versionData, error) {
 		return nil, web.ErrNotFound
 	}
 	d := &versionData{Package: versions[i], Standing: standingOf(versions, versions[i], today), View: v.URL.Query().Get("view"),
-		Path: "/console/packages/" + region + "/" + versions[i].From.String(), Future: versions[i].From > today}
+		Path: "/console/packages/" + region + "/" + versions[i].From.String(), Future: versions[i].From > today, Until: until(versions, versions[i])}
 	return d, h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if d.Edition, _, err = h.Rules.Stored(ctx, tx, d.Package); err == nil {
 			d.Report, err = h.Rules.TryIssued(ctx, tx, d.Package)
@@ -276,7 +287,12 @@ func (h *handler) findEdition(v *web.Visit) (*versionData, error) {
 		if err != nil {
 			return err
 		}
-		d.Package = d.Report.Package
+		if d.Package = d.Report.Package; d.Package != nil {
+			d.Until = until(h.Policies.Versions(e.Region), d.Package)
+		}
+		if d.View == "" && e.State.Open() && d.Before != nil { // what is to be decided
+			d.View = "changes"
+		}
 		if e.State == rulebook.Issued {
 			versions := h.Policies.Versions(e.Region)
 			if i := slices.IndexFunc(versions, func(p *policy.Package) bool { return p.From == e.From }); i >= 0 {
@@ -392,11 +408,12 @@ func answered(fault string) string {
 	lines := strings.Split(fault, "\n")
 	for i, l := range lines {
 		if m := expected.FindStringSubmatch(l); m != nil {
-			name := m[1]
-			if t, ok := answers[name]; ok {
-				name = t
+			name, year := strings.CutPrefix(m[1], "year_to_date.")
+			name = cmp.Or(answers[name], name)
+			if year {
+				name = "年度累计" + name
 			}
-			lines[i] = fmt.Sprintf("%s 算得 %s，算例写 %s", name, m[2], m[3])
+			lines[i] = fmt.Sprintf("%s算得 %s，算例写 %s", name, m[2], m[3])
 		}
 	}
 	return strings.Join(lines, "；")
@@ -407,6 +424,7 @@ var answers = map[string]string{
 	"decision": "是否支付", "deductible": "起付标准", "basic": "统筹基金", "catastrophic": "大病保险", "assistance": "医疗救助", "civil_servant": "公务员补助",
 	"large_amount": "大额补助", "enterprise": "企业补充", "fund": "基金支付", "person": "个人负担", "cash": "个人现金", "account": "个人账户", "total": "总费用",
 	"full_own_pay": "全自费", "over_ceiling": "超限价", "first_own_pay": "先行自付", "in_scope": "政策范围内",
+	"basic_fund": "统筹基金", "outpatient_fund": "门诊统筹", "catastrophic_base": "大病合规费用", "catastrophic_fund": "大病保险", "assistance_fund": "医疗救助",
 }
 
 // Comparing

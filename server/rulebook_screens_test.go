@@ -98,6 +98,8 @@ func TestRulebookTogether(t *testing.T) {
 			w.sees("已存为草稿", "草稿", "1 / 1 通过", "2025-07-01")
 			w.click(`a[href$="view=cases"]`)
 			w.sees("比例提高到 95%", "8,740.00", "上一版本的算例，在新版本下", "算得")
+			w.click(`a[href$="view=text"]`)
+			w.sees("住院支付比例")
 			w.click(`a[href$="view=changes"]`)
 			w.sees("算成钱", "基金现在支付", "85%", "95%", "少负担")
 			w.click(`button[value=submit]`)
