@@ -347,7 +347,7 @@ func (s *Server) findProvider(ctx context.Context, tx *db.Tx, r *request, a *ans
 	case providerTypes[found[0].Kind] != kind:
 		return refuse("机构 %s 不是 fixmedins_type“%s”类型，应为 %s", found[0].Code, kind, providerTypes[found[0].Kind])
 	}
-	p := found[0]
+	p := found[0].On(r.today())
 	l := a.add("medinsinfo")
 	l.set("fixmedins_code", p.Code)
 	l.set("fixmedins_name", p.Name)

@@ -19,6 +19,10 @@ type Provider struct {
 	Designated bool // has an agreement (定点)
 	Private    bool
 	CreditCode string // 统一社会信用代码, may be ""
+
+	// Level and Designated are those of before anything was decided of its
+	// agreement; On says how it stands on a day.
+	changes *changes
 }
 
 const columns = `SELECT code, name, region, level, kind, designated, private, credit_code FROM provider `
@@ -45,32 +49,52 @@ type key string
 func Expect(ctx context.Context, tx *db.Tx, code string) error {
 	p := &Provider{}
 	tx.Keep(key(code), p)
-	return tx.Later(ctx, func(rows *db.Rows) (err error) {
+	if err := tx.Later(ctx, func(rows *db.Rows) (err error) {
 		*p, err = scan(rows)
 		return err
-	}, columns+`WHERE code = ?`, code)
+	}, columns+`WHERE code = ?`, code); err != nil {
+		return err
+	}
+	return tx.Later(ctx, func(rows *db.Rows) error { return p.change(rows) },
+		`SELECT `+changeColumns+` FROM agreement_change WHERE provider = ? ORDER BY from_day, n`, code)
 }
 
 // Named finds the providers of a name, by code, at most limit.
 func Named(ctx context.Context, tx *db.Tx, name string, limit int) (all []Provider, err error) {
+	return list(ctx, tx, columns+`WHERE name = ? ORDER BY code LIMIT ?`, name, limit)
+}
+
+// list reads providers with what changes of them.
+func list(ctx context.Context, tx *db.Tx, query string, args ...any) (all []Provider, err error) {
+	at := map[string]int{}
 	err = tx.Each(ctx, func(rows *db.Rows) error {
 		p, err := scan(rows)
+		at[p.Code] = len(all)
 		all = append(all, p)
 		return err
-	}, columns+`WHERE name = ? ORDER BY code LIMIT ?`, name, limit)
+	}, query, args...)
+	if err != nil || len(all) == 0 {
+		return all, err
+	}
+	// Few providers have changes; one that the list has not is passed over.
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		var code string
+		c, err := scanChange(rows, &code)
+		if i, ok := at[code]; ok {
+			all[i].add(c)
+		}
+		return err
+	}, `SELECT `+changeColumns+`, provider FROM agreement_change WHERE provider >= ? AND provider <= ? ORDER BY provider, from_day, n`, all[0].Code, all[len(all)-1].Code)
 	return all, err
 }
 
 // Search finds providers by a part of their name, or all of them, in order of
 // their codes.
 func Search(ctx context.Context, tx *db.Tx, part string, p catalogue.Page) (all []Provider, err error) {
-	err = tx.Each(ctx, func(rows *db.Rows) error {
-		x, err := scan(rows)
-		all = append(all, x)
-		return err
-	}, columns+`WHERE name LIKE ? ESCAPE '!' ORDER BY code LIMIT ? OFFSET ?`, catalogue.Contains(part), p.Limit, p.Offset)
-	return all, err
+	return list(ctx, tx, columns+`WHERE name LIKE ? ESCAPE '!' ORDER BY code LIMIT ? OFFSET ?`, contains(part), p.Limit, p.Offset)
 }
+
+func contains(part string) string { return catalogue.Contains(part) }
 
 func scan(row interface{ Scan(...any) error }) (p Provider, err error) {
 	err = row.Scan(&p.Code, &p.Name, &p.Region, &p.Level, &p.Kind, &p.Designated, &p.Private, &p.CreditCode)
