@@ -30,6 +30,7 @@ import (
 	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/privacy"
+	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/rulebook"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/sheet"
@@ -50,6 +51,7 @@ type Config struct {
 	Filings    *filing.Service
 	Privacy    *privacy.Service
 	Rules      *rulebook.Service
+	Agreements *provider.Agreements
 }
 
 type handler struct{ Config }
@@ -90,6 +92,7 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}}
 	app.Routes = append(app.Routes, h.rulebookRoutes()...)
+	app.Routes = append(app.Routes, h.agreementRoutes()...)
 	return app
 }
 
@@ -106,7 +109,7 @@ var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
 	{"filing.submitted", "提交备案"}, {"filing.accepted", "备案通过"}, {"filing.returned", "退回备案"}, {"filing.refused", "不予备案"}, {"filing.withdrawn", "撤销备案"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
-	{"rulebook.draft", "上传政策包"}, {"rulebook.issued", "启用政策包"}, {"rulebook.withdrawn", "撤回政策包"}, {"rulebook.", "政策包"},
+	{"agreement.proposed", "提出协议事项"}, {"agreement.approved", "批准协议事项"}, {"agreement.", "协议事项"}, {"rulebook.draft", "上传政策包"}, {"rulebook.issued", "启用政策包"}, {"rulebook.withdrawn", "撤回政策包"}, {"rulebook.", "政策包"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
 }
 
@@ -138,7 +141,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
 		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
 	}
-	links = append(links, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
+	links = append(links, web.Link{Path: "/console/providers", Title: "定点机构", Icon: "hospital"}, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
 	if v.Who.Has(signin.Inspector, signin.Admin) {
 		links = append(links, web.Link{Path: "/console/audit", Title: "审计记录", Icon: "list"})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/filing"
+	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
@@ -140,6 +141,8 @@ func openAccess(t *testing.T) *access {
 	a.own["region"], a.other["region"] = "990100", "000001"
 	a.own["from"], a.other["from"] = "2025-01-01", "1999-01-01"
 	a.own["edition"], a.other["edition"] = issueNext(t, a.server, "2025-07-01"), "nothing"
+	a.own["provider"], a.other["provider"] = "H99010000101", "H00000000000"
+	a.own["proposal"], a.other["proposal"] = agree(t, a.server, &Config{Now: now}, provider.Proposal{Provider: "H99010000102", Kind: provider.Suspend, From: 20250701}), "nothing"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
 	filed := func(person string) (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
