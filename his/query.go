@@ -1,6 +1,7 @@
 package his
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -159,7 +160,7 @@ func (s *Server) queryItems(ctx context.Context, tx *db.Tx, r *request, a *answe
 		}
 		l.set("wubi", clip(of.Wubi, 29))
 		l.set("pinyin", clip(of.Pinyin, 29))
-		l.set("memo", clip(of.Note, 499))
+		l.set("memo", clip(cmp.Or(it.Restriction, of.Note), 499))
 		for _, name := range []string{"lmt_used_flag", "med_use_flag", "matn_used_flag", "hilist_use_type", "lmt_cpnd_type"} {
 			l.set(name, constants[name])
 		}
