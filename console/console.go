@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/anji-platform/anji/audit"
+	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/db"
@@ -52,6 +53,7 @@ type Config struct {
 	Privacy    *privacy.Service
 	Rules      *rulebook.Service
 	Agreements *provider.Agreements
+	Upkeep     *catalogue.Upkeep
 }
 
 type handler struct{ Config }
@@ -69,7 +71,7 @@ func New(c Config) *web.App {
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
 	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "answered": answered, "passed": passed},
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "answered": answered, "share": share, "ceiling": ceiling, "passed": passed},
 		Routes: []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/filings", For: see, Do: h.filings},
@@ -93,6 +95,7 @@ func New(c Config) *web.App {
 		}}
 	app.Routes = append(app.Routes, h.rulebookRoutes()...)
 	app.Routes = append(app.Routes, h.agreementRoutes()...)
+	app.Routes = append(app.Routes, h.catalogueRoutes()...)
 	return app
 }
 
@@ -109,7 +112,7 @@ var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
 	{"filing.submitted", "提交备案"}, {"filing.accepted", "备案通过"}, {"filing.returned", "退回备案"}, {"filing.refused", "不予备案"}, {"filing.withdrawn", "撤销备案"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
-	{"agreement.proposed", "提出协议事项"}, {"agreement.approved", "批准协议事项"}, {"agreement.", "协议事项"}, {"rulebook.draft", "上传政策包"}, {"rulebook.issued", "启用政策包"}, {"rulebook.withdrawn", "撤回政策包"}, {"rulebook.", "政策包"},
+	{"catalogue.proposed", "提出目录调整"}, {"catalogue.approved", "批准目录调整"}, {"catalogue.", "目录调整"}, {"publish_catalogue", "发布目录"}, {"agreement.proposed", "提出协议事项"}, {"agreement.approved", "批准协议事项"}, {"agreement.", "协议事项"}, {"rulebook.draft", "上传政策包"}, {"rulebook.issued", "启用政策包"}, {"rulebook.withdrawn", "撤回政策包"}, {"rulebook.", "政策包"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
 }
 
@@ -141,7 +144,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
 		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
 	}
-	links = append(links, web.Link{Path: "/console/providers", Title: "定点机构", Icon: "hospital"}, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
+	links = append(links, web.Link{Path: "/console/providers", Title: "定点机构", Icon: "hospital"}, web.Link{Path: "/console/catalogue", Title: "目录", Icon: "drug"}, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
 	if v.Who.Has(signin.Inspector, signin.Admin) {
 		links = append(links, web.Link{Path: "/console/audit", Title: "审计记录", Icon: "list"})
 	}

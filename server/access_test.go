@@ -143,6 +143,8 @@ func openAccess(t *testing.T) *access {
 	a.own["edition"], a.other["edition"] = issueNext(t, a.server, "2025-07-01"), "nothing"
 	a.own["provider"], a.other["provider"] = "H99010000101", "H00000000000"
 	a.own["proposal"], a.other["proposal"] = agree(t, a.server, &Config{Now: now}, provider.Proposal{Provider: "H99010000102", Kind: provider.Suspend, From: 20250701}), "nothing"
+	a.own["item"], a.other["item"] = "DRG990000002", "nothing"
+	a.own["revision"], a.other["revision"] = revise(t, a.server, &Config{Now: now}), "nothing"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
 	filed := func(person string) (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
