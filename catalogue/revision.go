@@ -521,6 +521,13 @@ func Revisions(ctx context.Context, tx *db.Tx, region string, state State, limit
 	return all, err
 }
 
+// Waiting is how many revisions wait to be approved by who keeps the catalogue of a
+// region, "" for that of all.
+func Waiting(ctx context.Context, tx *db.Tx, region string) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM catalogue_revision WHERE state = ? AND (? = '' OR region = ?)`, string(Proposed), region, region).Scan(&n)
+	return n, err
+}
+
 // GetRevision finds a revision with its rows; ok is false if there is none.
 func GetRevision(ctx context.Context, tx *db.Tx, id string) (v *Revision, ok bool, err error) {
 	v, err = scanRevision(tx.QueryRow(ctx, revisionColumns+`WHERE id = ?`, id))

@@ -87,8 +87,7 @@ func (h *handler) listProviders(v *web.Visit) (d providersData, err error) {
 		for _, p := range all {
 			d.Rows = append(d.Rows, providerLine{p.On(today), p.Term(today)})
 		}
-		waiting, err := provider.Proposals(ctx, tx, provider.ProposalFilter{Region: f.Region, State: provider.Proposed})
-		d.Waiting = len(waiting)
+		d.Waiting, err = provider.Waiting(ctx, tx, f.Region)
 		return err
 	})
 	d.Total = len(d.Rows)

@@ -100,8 +100,8 @@ func (h *handler) listItems(v *web.Visit, page catalogue.Page) (d itemsData, err
 		}); err != nil {
 			return err
 		}
-		waiting, err := catalogue.Revisions(ctx, tx, region, catalogue.Proposed, 100)
-		d.Waiting = len(waiting)
+		var err error
+		d.Waiting, err = catalogue.Waiting(ctx, tx, region)
 		return err
 	})
 	return d, err

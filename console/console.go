@@ -131,10 +131,18 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	if o == nil {
 		return nil
 	}
-	waiting := 0
-	_ = h.Read(v, func(ctx context.Context, tx *db.Tx) error { // a number beside a link: a page goes without it
+	var waiting, agreements, revisions, versions int
+	_ = h.Read(v, func(ctx context.Context, tx *db.Tx) error { // numbers beside links: a page goes without them
 		n, err := h.Filings.Counts(ctx, tx, o.Region)
 		waiting = n[filing.Submitted]
+		if err == nil && v.Who.Has(signin.Review, signin.Admin) {
+			agreements, err = provider.Waiting(ctx, tx, o.Region)
+		}
+		if err == nil && v.Who.Has(signin.Admin) {
+			if revisions, err = catalogue.Waiting(ctx, tx, o.Region); err == nil {
+				versions, err = rulebook.Waiting(ctx, tx, o.Region)
+			}
+		}
 		return err
 	})
 	links := []web.Link{{Path: "/console", Title: "工作台", Icon: "home"}}
@@ -144,7 +152,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
 		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
 	}
-	links = append(links, web.Link{Path: "/console/providers", Title: "定点机构", Icon: "hospital"}, web.Link{Path: "/console/catalogue", Title: "目录", Icon: "drug"}, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
+	links = append(links, web.Link{Path: "/console/providers", Title: "定点机构", Icon: "hospital", Count: agreements}, web.Link{Path: "/console/catalogue", Title: "目录", Icon: "drug", Count: revisions}, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book", Count: versions})
 	if v.Who.Has(signin.Inspector, signin.Admin) {
 		links = append(links, web.Link{Path: "/console/audit", Title: "审计记录", Icon: "list"})
 	}

@@ -283,21 +283,24 @@ func (h *handler) findEdition(v *web.Visit) (*versionData, error) {
 		if e.State == rulebook.Withdrawing {
 			d.Mine = e.Steps[len(e.Steps)-1].Actor == v.Who.Actor()
 		}
-		d.Report, err = h.Rules.Try(ctx, tx, e)
+		versions := h.Policies.Versions(e.Region)
+		i := slices.IndexFunc(versions, func(p *policy.Package) bool { return p.From == e.From })
+		if issued := e.State == rulebook.Issued || e.State == rulebook.Withdrawing; issued && i >= 0 {
+			if d.Package = versions[i]; e.State == rulebook.Issued {
+				d.Standing = standingOf(versions, d.Package, today)
+			}
+			d.Report, err = h.Rules.TryIssued(ctx, tx, d.Package)
+		} else if d.Report, err = h.Rules.Try(ctx, tx, e); err == nil {
+			d.Package = d.Report.Package
+		}
 		if err != nil {
 			return err
 		}
-		if d.Package = d.Report.Package; d.Package != nil {
-			d.Until = until(h.Policies.Versions(e.Region), d.Package)
+		if d.Package != nil {
+			d.Until = until(versions, d.Package)
 		}
 		if d.View == "" && e.State.Open() && d.Before != nil { // what is to be decided
 			d.View = "changes"
-		}
-		if e.State == rulebook.Issued {
-			versions := h.Policies.Versions(e.Region)
-			if i := slices.IndexFunc(versions, func(p *policy.Package) bool { return p.From == e.From }); i >= 0 {
-				d.Standing, d.Package = standingOf(versions, versions[i], today), versions[i]
-			}
 		}
 		return nil
 	})

@@ -569,6 +569,12 @@ func Proposals(ctx context.Context, tx *db.Tx, f ProposalFilter) (all []*Proposa
 	return all, err
 }
 
+// Waiting is how many proposals of a region, "" for all, wait to be approved.
+func Waiting(ctx context.Context, tx *db.Tx, region string) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM agreement_proposal WHERE state = ? AND ? IN ('', region)`, string(Proposed), region).Scan(&n)
+	return n, err
+}
+
 // GetProposal finds a proposal; ok is false if there is none.
 func GetProposal(ctx context.Context, tx *db.Tx, id string) (q *Proposal, ok bool, err error) {
 	if id == "" {

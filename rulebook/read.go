@@ -56,6 +56,12 @@ func List(ctx context.Context, tx *db.Tx, region string) (all []*Version, err er
 	return all, err
 }
 
+// Waiting is how many versions of a region, "" for all, wait for a second person.
+func Waiting(ctx context.Context, tx *db.Tx, region string) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM `+tables+` WHERE s.state IN (?, ?) AND ? IN ('', v.region)`, string(Submitted), string(Withdrawing), region).Scan(&n)
+	return n, err
+}
+
 // issued are the files of the versions that are issued, but for one.
 func issued(ctx context.Context, tx *db.Tx, without string) (files []policy.File, err error) {
 	err = tx.Each(ctx, func(rows *db.Rows) error {

@@ -197,7 +197,9 @@ func TestWithdraw(t *testing.T) {
 	}
 	first := issue("2025-07-01")
 	ask := func(actor string) error {
-		return k.do(func(ctx context.Context, tx *db.Tx) error { return k.AskWithdrawal(ctx, tx, first, actor, "文件推迟施行") })
+		return k.do(func(ctx context.Context, tx *db.Tx) error {
+			return k.AskWithdrawal(ctx, tx, first, actor, "文件推迟施行")
+		})
 	}
 	withdraw := func(actor string) error {
 		return k.do(func(ctx context.Context, tx *db.Tx) error { return k.Withdraw(ctx, tx, first, actor) })
@@ -288,8 +290,12 @@ func TestUpload(t *testing.T) {
 		ids = append(ids, v.ID)
 		k.must(func(ctx context.Context, tx *db.Tx) error { return k.Submit(ctx, tx, v.ID, "甲") })
 	}
-	k.must(func(ctx context.Context, tx *db.Tx) error { return k.Refuse(ctx, tx, ids[0], "乙", "依据的文件没有印发") })
-	wants(t, "refused twice", k.do(func(ctx context.Context, tx *db.Tx) error { return k.Refuse(ctx, tx, ids[0], "乙", "依据的文件没有印发") }), "未通过，不能决定")
+	k.must(func(ctx context.Context, tx *db.Tx) error {
+		return k.Refuse(ctx, tx, ids[0], "乙", "依据的文件没有印发")
+	})
+	wants(t, "refused twice", k.do(func(ctx context.Context, tx *db.Tx) error {
+		return k.Refuse(ctx, tx, ids[0], "乙", "依据的文件没有印发")
+	}), "未通过，不能决定")
 	k.at = time.Date(2025, 6, 30, 16, 0, 0, 0, time.UTC) // July in China
 	wants(t, "issued on its first day", k.do(func(ctx context.Context, tx *db.Tx) error { return k.Issue(ctx, tx, ids[1], "乙") }), "最早为")
 }
