@@ -243,6 +243,7 @@ func (h *handler) claim(v *web.Visit) error {
 		if d.Provider, _, err = provider.Get(ctx, tx, c.Provider); err != nil {
 			return err
 		}
+		d.Provider = d.Provider.On(max(c.From, 19900101))
 		if c.State == claim.Submitted {
 			part := d.Query
 			if part == "" && c.Provider == "" {

@@ -191,6 +191,9 @@ func (b *builder) header(n *yaml.Node) (classes []string) {
 	if v := get(n, "from"); v != nil {
 		p.fromLine, p.fromCol = v.Line, v.Column
 	}
+	if v := get(n, "to"); v != nil {
+		p.toLine, p.toCol = v.Line, v.Column
+	}
 	if v := get(n, "to"); v != nil && p.To != 0 && p.To < p.From {
 		b.node(v, "to %s is before from %s", p.To, p.From)
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -65,6 +66,7 @@ type Package struct {
 	text              []byte
 	line, col         int
 	fromLine, fromCol int
+	toLine, toCol     int
 }
 
 type yamlNode = yaml.Node
@@ -261,6 +263,9 @@ type Fund struct {
 	sources  []*Source
 	used     bool
 }
+
+// Text is the file that the package was read from.
+func (p *Package) Text() []byte { return bytes.Clone(p.text) }
 
 // Funds lists the funds of the package.
 func (p *Package) Funds() []*Fund { return p.funds }

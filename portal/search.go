@@ -111,7 +111,8 @@ func (h *handler) providers(v *web.Visit) error {
 	if more {
 		d.Providers = d.Providers[:perPage]
 	}
-	for _, p := range d.Providers {
+	for i, p := range d.Providers {
+		d.Providers[i] = p.On(h.Today())
 		if pkg, err := h.Policies.At(p.Region, h.Today()); err == nil {
 			d.Names[p.Region] = pkg.Name
 		}

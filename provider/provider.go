@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/anji-platform/anji/catalogue"
+	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/policy"
 )
@@ -20,6 +21,10 @@ type Provider struct {
 	Designated bool // has an agreement (定点)
 	Private    bool
 	CreditCode string // 统一社会信用代码, may be ""
+
+	// Level and Designated are those of before anything was decided of its
+	// agreement; On says how it stands on a day.
+	changes *changes
 }
 
 const columns = `SELECT code, name, region, level, kind, designated, private, credit_code FROM provider `
@@ -46,49 +51,74 @@ type key string
 func Expect(ctx context.Context, tx *db.Tx, code string) error {
 	p := &Provider{}
 	tx.Keep(key(code), p)
-	return tx.Later(ctx, func(rows *db.Rows) (err error) {
+	if err := tx.Later(ctx, func(rows *db.Rows) (err error) {
 		*p, err = scan(rows)
 		return err
-	}, columns+`WHERE code = ?`, code)
+	}, columns+`WHERE code = ?`, code); err != nil {
+		return err
+	}
+	return tx.Later(ctx, func(rows *db.Rows) error { return p.change(rows) },
+		`SELECT `+changeColumns+` FROM agreement_change WHERE provider = ? ORDER BY from_day, n`, code)
 }
 
 // Named finds the providers of a name, by code, at most limit.
 func Named(ctx context.Context, tx *db.Tx, name string, limit int) (all []Provider, err error) {
+	return list(ctx, tx, columns+`WHERE name = ? ORDER BY code LIMIT ?`, name, limit)
+}
+
+// list reads providers with what changes of them.
+func list(ctx context.Context, tx *db.Tx, query string, args ...any) (all []Provider, err error) {
+	at := map[string]int{}
 	err = tx.Each(ctx, func(rows *db.Rows) error {
 		p, err := scan(rows)
+		at[p.Code] = len(all)
 		all = append(all, p)
 		return err
-	}, columns+`WHERE name = ? ORDER BY code LIMIT ?`, name, limit)
+	}, query, args...)
+	if err != nil || len(all) == 0 {
+		return all, err
+	}
+	// Few providers have changes; one that the list has not is passed over.
+	first, last := all[0].Code, all[0].Code
+	for _, p := range all {
+		first, last = min(first, p.Code), max(last, p.Code)
+	}
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		var code string
+		c, err := scanChange(rows, &code)
+		if i, ok := at[code]; ok {
+			all[i].add(c)
+		}
+		return err
+	}, `SELECT `+changeColumns+`, provider FROM agreement_change WHERE provider >= ? AND provider <= ? ORDER BY provider, from_day, n`, first, last)
 	return all, err
 }
 
 // Search finds providers by a part of their name, or all of them, in order of
 // their codes.
 func Search(ctx context.Context, tx *db.Tx, part string, p catalogue.Page) (all []Provider, err error) {
-	err = tx.Each(ctx, func(rows *db.Rows) error {
-		x, err := scan(rows)
-		all = append(all, x)
-		return err
-	}, columns+`WHERE name LIKE ? ESCAPE '!' ORDER BY code LIMIT ? OFFSET ?`, catalogue.Contains(part), p.Limit, p.Offset)
-	return all, err
+	return list(ctx, tx, columns+`WHERE name LIKE ? ESCAPE '!' ORDER BY code LIMIT ? OFFSET ?`, contains(part), p.Limit, p.Offset)
 }
 
-// Within lists the designated providers of a kind that stand in a region, by a
-// part of their name or all of them, by name, at most limit.
-func Within(ctx context.Context, tx *db.Tx, region string, kind policy.ProviderKind, part string, limit int) (all []Provider, err error) {
+// Within lists the providers of a kind that stand in a region and are designated
+// on a day, by a part of their name or all of them, by name, at most limit.
+func Within(ctx context.Context, tx *db.Tx, region string, kind policy.ProviderKind, day civil.Date, part string, limit int) (all []Provider, err error) {
 	first, last := region, strings.TrimRight(region, "0")
 	if len(last)%2 == 1 {
 		last += "0"
 	}
 	last += "999999"[:6-len(last)]
-	err = tx.Each(ctx, func(rows *db.Rows) error {
-		x, err := scan(rows)
-		all = append(all, x)
-		return err
-	}, columns+`WHERE region >= ? AND region <= ? AND kind = ? AND designated <> 0 AND name LIKE ? ESCAPE '!' ORDER BY name, code LIMIT ?`,
-		first, last, kind, catalogue.Contains(part), limit)
+	found, err := list(ctx, tx, columns+`WHERE region >= ? AND region <= ? AND kind = ? AND name LIKE ? ESCAPE '!' ORDER BY name, code LIMIT ?`,
+		first, last, kind, contains(part), 4*limit)
+	for _, p := range found {
+		if p = p.On(day); p.Designated && len(all) < limit {
+			all = append(all, p)
+		}
+	}
 	return all, err
 }
+
+func contains(part string) string { return catalogue.Contains(part) }
 
 func scan(row interface{ Scan(...any) error }) (p Provider, err error) {
 	err = row.Scan(&p.Code, &p.Name, &p.Region, &p.Level, &p.Kind, &p.Designated, &p.Private, &p.CreditCode)

@@ -21,6 +21,7 @@ import (
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
@@ -144,6 +145,12 @@ func openAccess(t *testing.T) *access {
 	a.other["declaration"] = declaration("91990100MA0000023Q", "别的公司")
 	a.own["operator"], a.other["operator"] = "shouli", "nobody"
 	a.own["region"], a.other["region"] = "990100", "000001"
+	a.own["from"], a.other["from"] = "2025-01-01", "1999-01-01"
+	a.own["edition"], a.other["edition"] = issueNext(t, a.server, "2025-07-01"), "nothing"
+	a.own["provider"], a.other["provider"] = "H99010000101", "H00000000000"
+	a.own["proposal"], a.other["proposal"] = agree(t, a.server, &Config{Now: now}, provider.Proposal{Provider: "H99010000102", Kind: provider.Suspend, From: 20250701}), "nothing"
+	a.own["item"], a.other["item"] = "DRG990000002", "nothing"
+	a.own["revision"], a.other["revision"] = revise(t, a.server, &Config{Now: now}), "nothing"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
 	sheet, err := (&paper.Cleaner{}).Clean(ctx, photograph(t))
 	must(err)

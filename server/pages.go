@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/anji-platform/anji/account"
+	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/channel"
 	"github.com/anji-platform/anji/console"
 	"github.com/anji-platform/anji/counter"
@@ -15,6 +16,7 @@ import (
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/portal"
 	"github.com/anji-platform/anji/privacy"
+	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
 )
@@ -45,7 +47,7 @@ func (s *Server) pages(c *Config) *web.Site {
 	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
 		portal.New(own), office.New(door), employer.New(staff),
 		counter.New(counter.Config{Store: store, Register: s.Register, Codes: s.Credentials, Settlement: s.Settlement}),
-		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, Privacy: own.Privacy, Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner}))
+		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, Privacy: own.Privacy, Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner, Rules: s.rules, Agreements: provider.NewAgreements(c.Now), Upkeep: catalogue.NewUpkeep(c.Now)}))
 }
 
 // pay pays over the local test channel, at once: beside made-up data.

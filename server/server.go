@@ -6,6 +6,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,7 +30,9 @@ import (
 	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/paper"
+	"github.com/anji-platform/anji/policies"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/rulebook"
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
@@ -38,9 +41,10 @@ import (
 
 // Config says what a server works with.
 type Config struct {
-	Data      string // folder of the database and its key
-	Database  string // location of the database (see db.Open); "" is a SQLite file in the folder
-	Policies  *policy.Store
+	Data      string           // folder of the database and its key
+	Database  string           // location of the database (see db.Open); "" is a SQLite file in the folder
+	Policies  *policy.Store    // to which those are added that officers issue
+	Cases     fs.FS            // where the cases of Policies stand; nil: those in the binary
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger
 	Security  keyring.Mode // how providers without keys of their own prove their messages; "": they need not
@@ -112,6 +116,7 @@ type Server struct {
 	Cleaner paper.Cleaner
 
 	dues    *contribution.Service
+	rules   *rulebook.Service
 	filings *filing.Service
 	site    *web.Site
 	log     *slog.Logger
@@ -138,6 +143,13 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{DB: store, Register: enrolment.New(sealer), log: c.log()}
+	if c.Cases == nil {
+		c.Cases = policies.FS
+	}
+	s.rules = rulebook.New(c.Policies, c.Cases, c.Now)
+	if err := s.rules.Refresh(ctx, store); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	s.Settlement = settlement.New(c.Policies, s.Register, c.Now)
 	mux := http.NewServeMux()
 	edge := his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement,
@@ -207,7 +219,25 @@ func (s *Server) healthy(ctx context.Context) error {
 // Serve answers on l until ctx ends, then lets what is under way finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go s.tidy(ctx)
+	go s.follow(ctx, 3*time.Second)
 	return serve(ctx, l, s.Handler, nil)
+}
+
+// follow learns, until ctx ends, of packages that another process issued. They
+// hold from the next day at the earliest: some seconds do not matter.
+func (s *Server) follow(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if err := s.rules.Refresh(ctx, s.DB); err != nil && ctx.Err() == nil {
+				s.log.Error("server: the packages are not known to be up to date", "error", err)
+			}
+		}
+	}
 }
 
 // tidy removes, until ctx ends, what is of no more use.
