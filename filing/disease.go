@@ -413,7 +413,7 @@ func (s *Service) ChangeHospital(ctx context.Context, tx *db.Tx, q HospitalChang
 	if err != nil {
 		return nil, err
 	}
-	new, err := hospital(ctx, tx, p.Region, q.New)
+	new, err := hospital(ctx, tx, p.Region, q.New, s.today())
 	if err != nil {
 		return nil, err
 	}
