@@ -37,6 +37,7 @@ type Package struct {
 	dueSources        []*Source
 	relatives         []Relative  // who may be let use a personal account
 	away              *AwayFiling // nil: not said
+	tipOffs           *TipOffs    // nil: not said
 	relativesSources  []*Source
 	aidContributes    bool
 	reversalSources   []*Source
