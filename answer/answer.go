@@ -234,9 +234,15 @@ type Answer struct {
 	*Question
 	RegionName string
 	Blocks     []Block
-	Sources    []string
+	Sources    []Ground
 	Unknown    bool // something is not known to the package
 	Notes      []string
+}
+
+// Ground is a document with the articles of it that the answer rests on.
+type Ground struct {
+	Document string
+	Articles []string
 }
 
 // Block is a paragraph or a table.
@@ -248,7 +254,9 @@ type Block struct {
 // Span is a piece of text.
 type Span struct {
 	Text    string
-	Figure  bool // from the package or the engine
+	Short   string // of an amount: without its unit, for a table that names it
+	Figure  bool   // from the package or the engine
+	Number  bool   // it stands at the right of its column
 	Unknown bool
 	Strong  bool
 }
@@ -258,6 +266,8 @@ type Table struct {
 	Title string
 	Head  []string
 	Rows  [][]Span
+	Yuan  bool   // amounts in it are in yuan
+	Right []bool // the columns of numbers
 }
 
 // Answer answers the question of a number. The only errors are *policy.InputError,
@@ -312,8 +322,17 @@ func (m *maker) say(zh, en string) string { return m.Lang.Say(zh, en) }
 
 func (m *maker) cite(all ...*policy.Source) {
 	for _, s := range all {
-		if text := s.String(); text != "" && !slices.Contains(m.out.Sources, text) {
-			m.out.Sources = append(m.out.Sources, text)
+		if s == nil || s.Document == nil {
+			continue
+		}
+		title := "《" + s.Document.Title + "》"
+		i := slices.IndexFunc(m.out.Sources, func(g Ground) bool { return g.Document == title })
+		if i < 0 {
+			i = len(m.out.Sources)
+			m.out.Sources = append(m.out.Sources, Ground{Document: title})
+		}
+		if g := &m.out.Sources[i]; !slices.Contains(g.Articles, s.Article) {
+			g.Articles = append(g.Articles, s.Article)
 		}
 	}
 }
@@ -344,16 +363,24 @@ func (m *maker) paragraph(text string) {
 }
 
 func (m *maker) table(t *Table) {
-	if len(t.Rows) > 0 {
-		m.out.Blocks = append(m.out.Blocks, Block{Table: t})
+	if len(t.Rows) == 0 {
+		return
 	}
+	t.Right = make([]bool, len(t.Head))
+	for _, r := range t.Rows {
+		for i, s := range r {
+			t.Right[i] = t.Right[i] || s.Number
+			t.Yuan = t.Yuan || s.Short != ""
+		}
+	}
+	m.out.Blocks = append(m.out.Blocks, Block{Table: t})
 }
 
 func (m *maker) yuan(a money.Fen) Span {
 	if int64(a) >= int64(money.Max) {
-		return Span{Text: m.say("不限", "no limit"), Figure: true}
+		return Span{Text: m.say("不限", "no limit"), Figure: true, Number: true}
 	}
-	return Span{Text: m.Lang.Money(a), Figure: true}
+	return Span{Text: m.Lang.Money(a), Short: a.Grouped(), Figure: true, Number: true}
 }
 
 func (m *maker) amount(a *policy.Amount) Span {
@@ -362,7 +389,7 @@ func (m *maker) amount(a *policy.Amount) Span {
 	case a.Unknown != "":
 		return m.unknown(a.Unknown)
 	case a.Unlimited():
-		return Span{Text: m.say("不限", "no limit"), Figure: true}
+		return Span{Text: m.say("不限", "no limit"), Figure: true, Number: true}
 	}
 	return m.yuan(a.Amount)
 }
@@ -400,7 +427,7 @@ func (m *maker) people() []someone {
 func (m *maker) terms(c *policy.Case) (*policy.Terms, string) {
 	t, err := m.store.Terms(c)
 	if err != nil {
-		return nil, err.Error()
+		return nil, m.why(err)
 	}
 	if t.Unknown != "" {
 		m.cite(t.Sources...)
@@ -437,9 +464,23 @@ func (m *maker) ratio(s *policy.StageTerms) Span {
 	case lo < 0:
 		return plain("—")
 	case lo == hi:
-		return figure(lo.Percent())
+		return Span{Text: lo.Percent(), Figure: true, Number: true}
 	}
-	return figure(lo.Percent() + "–" + hi.Percent())
+	return Span{Text: lo.Percent() + "–" + hi.Percent(), Figure: true, Number: true}
+}
+
+// why says in words what a package needs to be told.
+func (m *maker) why(err error) string {
+	field, text := "", err.Error()
+	if e := (*calc.Error)(nil); errors.As(err, &e) {
+		field, text = e.Field, e.Message
+	} else if e := (*policy.InputError)(nil); errors.As(err, &e) {
+		field, text = e.Field, e.Want
+	}
+	if field == "person.birth" {
+		return m.say("待遇与年龄有关，登录后按您本人回答", "it depends on age: sign in to have it for yourself")
+	}
+	return text
 }
 
 // settle decides a case and keeps the grounds. why is filled where it cannot be
@@ -447,11 +488,7 @@ func (m *maker) ratio(s *policy.StageTerms) Span {
 func (m *maker) settle(c *policy.Case) (r policy.Result, why string) {
 	var t policy.Trace
 	if err := calc.Settle(m.store, c, &r, &t); err != nil {
-		var e *calc.Error
-		if errors.As(err, &e) {
-			return r, e.Message
-		}
-		return r, err.Error()
+		return r, m.why(err)
 	}
 	for _, s := range t.Steps {
 		m.cite(s.Sources...)

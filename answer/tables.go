@@ -263,7 +263,7 @@ func (m *maker) contributions(_ *part, args []string) {
 		}
 		items, err := m.store.Assess(policy.Contribution, &p.c)
 		if err != nil {
-			t.Rows = append(t.Rows, []Span{strong(p.title), plain("—"), m.unknown(err.Error())})
+			t.Rows = append(t.Rows, []Span{strong(p.title), plain("—"), m.unknown(m.why(err))})
 			continue
 		}
 		shown := 0
@@ -335,12 +335,12 @@ var levels = []policy.Level{policy.Primary, policy.Level1, policy.Level2, policy
 // pay of an example.
 func (m *maker) levels(p *part, args []string) {
 	for _, who := range m.people() {
-		t := &Table{Title: who.title, Head: []string{m.say("医院", "Hospital"), m.say("起付标准", "Deductible"), m.say("支付比例", "Ratio"), m.say("基金付", "Funds"), m.say("自己付", "You")}}
+		t := &Table{Title: who.title, Head: []string{m.say("医院", "Hospital"), m.say("起付标准", "Deductible"), m.say("支付比例", "Ratio"), m.say("自己付", "You")}}
 		why := ""
 		for _, level := range levels {
 			c, err := m.decode(&p.Cases[0])
 			if err != nil {
-				why = err.Error()
+				why = m.why(err)
 				continue
 			}
 			c.Scheme, c.Retired, c.Birth, c.Female, c.Classes, c.Level = who.c.Scheme, who.c.Retired, who.c.Birth, who.c.Female, who.c.Classes, level
@@ -362,7 +362,7 @@ func (m *maker) levels(p *part, args []string) {
 			if s := basic(terms); s != nil {
 				ratio = m.ratio(s)
 			}
-			t.Rows = append(t.Rows, []Span{strong(level.Title()), m.yuan(r.Deductible), ratio, m.yuan(r.FundTotal), m.yuan(r.Person)})
+			t.Rows = append(t.Rows, []Span{strong(level.Title()), m.yuan(r.Deductible), ratio, m.yuan(r.Person)})
 		}
 		if len(t.Rows) == 0 {
 			m.out.Blocks = append(m.out.Blocks, Block{Text: []Span{strong(who.title + m.say("：", ": ")), m.unknown(who.title + "：" + why)}})
@@ -374,22 +374,18 @@ func (m *maker) levels(p *part, args []string) {
 
 // limits shows what the funds pay at most in a year.
 func (m *maker) limits(*part, []string) {
-	t := &Table{Title: m.say("一年最多支付", "At most in a year"), Head: []string{m.say("人员", "Who"), m.say("限额", "Limit"), m.say("多少", "How much")}}
-	if m.Own != nil {
-		t.Head = append(t.Head, m.say("今年还剩", "Left"))
-	}
 	for _, who := range m.people() {
-		title, shown := who.title, map[string]bool{}
+		t := &Table{Title: who.title + m.say("，一年最多支付", ": at most in a year"), Head: []string{m.say("限额", "Limit"), m.say("多少", "How much")}}
+		if m.Own != nil {
+			t.Head = append(t.Head, m.say("今年还剩", "Left"))
+		}
+		shown := map[string]bool{}
 		for _, kind := range []policy.VisitKind{policy.Inpatient, policy.Outpatient} {
 			c := who.c
 			c.Visit, c.Level = kind, policy.Level3
 			terms, why := m.terms(&c)
 			if terms == nil {
-				row := []Span{strong(title), plain(kind.Title()), m.unknown(who.title + "：" + why)}
-				if m.Own != nil {
-					row = append(row, plain("—"))
-				}
-				t.Rows, title = append(t.Rows, row), ""
+				m.row(t, strong(kind.Title()), m.unknown(who.title+"："+why))
 				continue
 			}
 			for i := range terms.Stages {
@@ -399,20 +395,25 @@ func (m *maker) limits(*part, []string) {
 						continue
 					}
 					shown[l.Title] = true
-					row := []Span{strong(title), plain(l.Title), m.amount(l)}
-					if m.Own != nil {
-						if l.Unlimited() || l.Unknown != "" {
-							row = append(row, plain("—"))
-						} else {
-							row = append(row, m.yuan(l.Left))
-						}
+					row := []Span{strong(l.Title), m.amount(l)}
+					if l.Unknown == "" && !l.Unlimited() {
+						row = append(row, m.yuan(l.Left))
 					}
-					t.Rows, title = append(t.Rows, row), ""
+					m.row(t, row...)
 				}
 			}
 		}
+		m.table(t)
 	}
-	m.table(t)
+}
+
+// row adds a row, with a dash where it has fewer cells than the table has columns,
+// and without those that the table has no column for.
+func (m *maker) row(t *Table, cells ...Span) {
+	for len(cells) < len(t.Head) {
+		cells = append(cells, plain("—"))
+	}
+	t.Rows = append(t.Rows, cells[:len(t.Head)])
 }
 
 // examples settles worked examples beside each other.
@@ -458,10 +459,16 @@ func (m *maker) examples(p *part, _ []string) {
 		t.Head = append(t.Head, title)
 		results = append(results, &r)
 	}
-	for _, x := range rows {
-		line, some := []Span{strong(x.title)}, x.title == m.say("基金合计", "Funds") || x.title == m.say("自己付", "You")
+	funds := 0 // that pay in any of them
+	for cat := range policy.NumCategories {
+		if slices.ContainsFunc(results, func(r *policy.Result) bool { return r.Fund[cat] != 0 }) {
+			funds++
+		}
+	}
+	for i, x := range rows {
+		line, some := []Span{strong(x.title)}, i == len(rows)-1 || i == len(rows)-2 && funds != 1
 		for _, r := range results {
-			some = some || x.of(r) != 0
+			some = some || x.of(r) != 0 && i != len(rows)-2
 			line = append(line, m.yuan(x.of(r)))
 		}
 		if some {
@@ -478,7 +485,7 @@ func (m *maker) examples(p *part, _ []string) {
 func (m *maker) work(x *example, scheme *policy.Scheme) (r policy.Result, why string, refused bool) {
 	c, err := m.decode(x)
 	if err != nil {
-		return r, err.Error(), false
+		return r, m.why(err), false
 	}
 	if scheme != nil {
 		c.Scheme = *scheme
@@ -519,7 +526,7 @@ func (m *maker) away(p *part, _ []string) {
 			why := ""
 			var r policy.Result
 			if err != nil {
-				why = err.Error()
+				why = m.why(err)
 			} else {
 				c.Scheme, c.Retired, c.Birth, c.Female, c.Classes = who.c.Scheme, who.c.Retired, who.c.Birth, who.c.Female, who.c.Classes
 				c.Facts, c.FactsSet, c.CareRegion, c.Filing = who.c.Facts, who.c.FactsSet, x.region, x.filing
@@ -684,7 +691,7 @@ func (m *maker) leftToAid(_ *part, args []string) {
 	if err1 != nil || err2 != nil {
 		return
 	}
-	t := &Table{Title: m.say("基本医保和大病保险付完后还剩 ", "Left by the stages before: ") + m.Lang.Money(rest), Head: []string{m.say("人员", "Who"), m.say("限额充足", "Limit unused"), m.say("限额只剩 ", "Left of the limit: ") + m.Lang.Money(room)}}
+	t := &Table{Title: m.say("付完还剩 ", "Of ") + m.Lang.Money(rest) + m.say(" 时，救助再付多少", " left, assistance pays"), Head: []string{m.say("人员", "Who"), m.say("限额充足", "Limit unused"), m.say("限额只剩 ", "Left of the limit: ") + m.Lang.Money(room)}}
 	for _, name := range aidClasses {
 		set, ok := m.store.Class(name)
 		if !ok {
@@ -733,7 +740,7 @@ func (m *maker) behaviours(*part, []string) {
 		}
 		m.table(t)
 	}
-	m.out.Sources = append(m.out.Sources, tipoff.Ground)
+	m.out.Sources = append(m.out.Sources, Ground{Document: tipoff.Ground})
 }
 
 // channels lists how frauds can be reported.

@@ -26,6 +26,7 @@ import (
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/notice"
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
@@ -33,6 +34,7 @@ import (
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/sheet"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -47,6 +49,8 @@ type Config struct {
 	SignIn     *signin.Service
 	Settlement *settlement.Service
 	Filings    *filing.Service
+	TipOffs    *tipoff.Service
+	Notices    *notice.Board
 	Privacy    *privacy.Service
 }
 
@@ -64,7 +68,7 @@ func New(c Config) *web.App {
 	all := signin.Officers()
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
-	return &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
+	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
 		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action},
 		Routes: []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
@@ -89,6 +93,9 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}", For: admin, Do: h.changeOperator, Again: h.operator},
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}}
+	app.Routes = append(app.Routes, h.tipoffRoutes()...)
+	app.Routes = append(app.Routes, h.noticeRoutes()...)
+	return app
 }
 
 // actor is who did something, in words.
@@ -104,6 +111,7 @@ var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
 	{"filing.submitted", "提交备案"}, {"filing.accepted", "备案通过"}, {"filing.returned", "退回备案"}, {"filing.refused", "不予备案"}, {"filing.withdrawn", "撤销备案"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
+	{"tipoff.reveal", "查看举报人"}, {"tipoff.", "举报"}, {"notice.", "维护公告"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
 }
 
@@ -135,12 +143,13 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
 		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
 	}
+	links = append(links, h.tipoffLinks(v)...)
 	links = append(links, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
 	if v.Who.Has(signin.Inspector, signin.Admin) {
 		links = append(links, web.Link{Path: "/console/audit", Title: "审计记录", Icon: "list"})
 	}
 	if v.Who.Has(signin.Admin) {
-		links = append(links, web.Link{Path: "/console/operators", Title: "操作员", Icon: "lock"})
+		links = append(links, web.Link{Path: "/console/operators", Title: "操作员", Icon: "lock"}, web.Link{Path: "/console/notices", Title: "维护公告", Icon: "message"})
 	}
 	return links
 }

@@ -7,9 +7,7 @@ import (
 
 	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/calc"
-	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/db"
-	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/web"
@@ -112,28 +110,13 @@ func (h *handler) estimateCase(v *web.Visit, d *estimateData, kind policy.VisitK
 	var c *policy.Case
 	err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		p := v.Who.Acting
-		all, err := enrolment.Timeline(ctx, tx, p.ID)
+		made, counts, err := h.ownCase(ctx, tx, p, kind)
 		if err != nil {
 			return err
 		}
-		classes, err := enrolment.Classes(ctx, tx, p.ID, today)
-		if err != nil {
-			return err
-		}
-		spells, err := enrolment.Insurances(ctx, tx, p.ID, today)
-		if err != nil {
-			return err
-		}
-		counts := enrolment.Counting(spells)
-		made, _, err := coverage.Case(h.Policies, &coverage.Payer{Person: p, Insurance: all, Classes: classes, Scheme: counts.Scheme}, today)
-		if err != nil {
-			return err
-		}
-		made.Insured, made.Retired, made.BenefitsFrom = counts.Status, counts.Retired, counts.BenefitsFrom
-		d.Region = p.Region
-		c = made
-		c.Visit = kind
-		return h.Settlement.FillSums(ctx, tx, p.ID, c)
+		made.Insured, made.BenefitsFrom = counts.Status, counts.BenefitsFrom
+		d.Region, c = p.Region, made
+		return nil
 	})
 	if missing := (*policy.InputError)(nil); errors.As(err, &missing) {
 		return nil, &web.Fault{Field: "region", Want: missing.Error()}

@@ -17,6 +17,7 @@ import (
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -139,6 +140,20 @@ func openAccess(t *testing.T) *access {
 	a.own["operator"], a.other["operator"] = "shouli", "nobody"
 	a.own["region"], a.other["region"] = "990100", "000001"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
+	a.own["question"], a.other["question"] = "33", "1"
+	told := func() (id string) {
+		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
+			x, err := a.server.tipoffs.Enter(ctx, tx, tipoff.Entry{Region: "990100", Channel: tipoff.Online, Behaviour: tipoff.Other, About: tipoff.Person,
+				Subject: "某人", Text: "某天在某处冒用别人的卡看病。", Code: tipoff.NewCode()})
+			if err == nil {
+				id = x.ID
+			}
+			return err
+		}))
+		return id
+	}
+	a.own["tipoff"], a.other["tipoff"] = told(), told()
+	a.own["notice"], a.other["notice"] = "0", "0"
 	filed := func(person string) (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
 			x, err := a.server.filings.ApplyAway(ctx, tx, filing.AwayRequest{Person: person, Channel: filing.Window, Actor: "test",

@@ -31,6 +31,7 @@ import (
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -106,6 +107,7 @@ type Server struct {
 
 	dues    *contribution.Service
 	filings *filing.Service
+	tipoffs *tipoff.Service
 	site    *web.Site
 	log     *slog.Logger
 }

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/anji-platform/anji/demo"
+)
+
+func TestAnswerScreens(t *testing.T) {
+	tour(t, "answers", "", []screen{
+		{"home", "/", []string{"医保问答", "举报骗保"}},
+		{"list", "/answers", []string{"能报多少", "老郭住院的账是怎么算的", "异地看病"}},
+		{"search", "/answers?q=%E9%80%83%E9%80%B8", []string{"肇事者跑了"}},
+		{"search-none", "/answers?q=zzzz", []string{"没有找到这样的问题"}},
+		{"33", "/answers/33?region=990200", []string{"手册示例县", "6,560.00", "3,440.00", "1,300.00", "《医保政策问答手册》", "问题三十三"}},
+		{"21", "/answers/21?region=990100", []string{"二级", "三级", "1,648.00", "2,180.00"}},
+		{"39", "/answers/39", []string{"7,000.00", "5,000.00"}},
+		{"41", "/answers/41", []string{"H7", "A3"}},
+		{"43-unknown", "/answers/43?region=310000", []string{"尚不掌握", "12393"}},
+		{"9-elsewhere", "/answers/9?region=110000", []string{"北京市"}},
+		{"13-en", "/answers/13?region=990100&lang=en", []string{"Catastrophic insurance", "Sources"}},
+		{"report", "/report", []string{"可以不留姓名", "15 个工作日"}},
+		{"progress", "/report/progress", []string{"查询码"}},
+	})
+	tour(t, "answers-own", demo.LiJi, []screen{
+		{"home", "/", []string{"查一查，问一问"}},
+		{"list", "click a[href=\"/answers\"]", []string{"参保和缴费"}},
+		{"22", "/answers/22", []string{"按您的参保回答", "您的账户余额"}},
+		{"12", "/answers/12", []string{"您今年的门诊起付标准还剩"}},
+		{"27", "/answers/27", []string{"2 个工作日", "没有生效的备案"}},
+	})
+}
+
+// TestTipOffTogether goes the way of a tip-off through the screens: somebody tells
+// without signing in, an inspector takes it up and looks into it, another closes it,
+// and who told of it sees the result and the reward.
+func TestTipOffTogether(t *testing.T) {
+	s := openSandbox(t, t.TempDir())
+	h := httptest.NewServer(s)
+	defer func() {
+		h.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	w := watch(t, "tipoff")
+	do, sees, fill, click := w.do, w.sees, w.fill, w.click
+	enter := func(name string) {
+		t.Helper()
+		do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(h.URL+"/office/sign-in"))
+		click(fmt.Sprintf(`.rows li:has(input[value=%q]) button`, name))
+	}
+	leave := func() { t.Helper(); click(`form[action$="/sign-out"] button`) }
+	page := func() string {
+		t.Helper()
+		v, err := chromedp.Run(w.ctx, chromedp.Evaluate[sight](`({wide: 0, text: document.body.innerText})`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Text
+	}
+	find := func(pattern string) string {
+		t.Helper()
+		m := regexp.MustCompile(pattern).FindString(page())
+		if m == "" {
+			t.Fatalf("no %s in %s", pattern, page())
+		}
+		return m
+	}
+
+	do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(h.URL+"/"))
+	click(`a[href="/report"]`) // one tap from the first page
+	fill("#behaviour", "H6")
+	fill("#subject", "示例街道社区卫生服务中心")
+	fill("#region", "990100")
+	fill("#text", "六月以来多人挂床，白天不在病房。")
+	w.tick("input[name=named][value='1']")
+	fill("#name", "张三")
+	fill("#phone", "x")
+	click(`form[action="/report"] .button`)
+	sees("请写能联系到您的电话号码", "可以不留姓名")
+	fill("#phone", "13800000001")
+	click(`form[action="/report"] .button`)
+	sees("已收到您的举报", "查询码只显示这一次")
+	id, code := find(`JB\d{18}`), find(`[A-Z2-7]{4}(-[A-Z2-7]{4}){3}`)
+	do(chromedp.Navigate(h.URL + "/report/progress"))
+	fill("#id", id)
+	fill("#code", "AAAA-AAAA-AAAA-AAAA")
+	click(`form[action="/report/progress"] button`)
+	sees("编号和查询码对不上")
+
+	enter("jihe")
+	click(`.side a[href="/console/tipoffs"]`)
+	sees(id, "挂名、挂床住院", "留名", "已登记")
+	click(`.grid a`)
+	sees("白天不在病房", "15 个工作日", "加密保存")
+	if strings.Contains(page(), "张三") {
+		t.Error("who told of it is shown")
+	}
+	fill("#purpose", "联系举报人核实")
+	click(`form[action$="/reveal"] button`)
+	sees("张三", "13800000001")
+	do(chromedp.Navigate(h.URL + "/console/tipoffs/" + id))
+	w.tick("input[value=accept]")
+	click(`form[action$="/decide"] button`)
+	sees("已受理", "受理的人不能结案")
+	fill("#note", "查看病房和护理记录，十人不在院")
+	click(`form[action$="/check"] button`)
+	sees("核查中")
+
+	leave()
+	enter("jihe2")
+	do(chromedp.Navigate(h.URL + "/console/tipoffs/" + id))
+	w.tick("input[value=founded]")
+	fill("#recovered", "1000000")
+	fill("#result", "查实挂床住院，已追回基金。")
+	sees("举报奖励比例")
+	click(`form[action$="/close"] button`)
+	sees("已结案：查实", "20,000.00 元")
+
+	do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(h.URL+"/report/progress"))
+	fill("#id", id)
+	fill("#code", code)
+	click(`form[action="/report/progress"] button`)
+	sees("已结案：查实", "20,000.00 元", "已追回基金")
+	if strings.Contains(page(), "护理记录") {
+		t.Error("what was found on the way is shown to who told of it")
+	}
+
+	do(chromedp.Navigate(h.URL + "/console"))
+	leave()
+	enter("shouli")
+	click(`.side a[href="/console/tipoffs"]`)
+	sees("没有这样的举报")
+	click(`a[href="/console/tipoffs/new"]`)
+	sees("由他人受理")
+	fill("#channel", "phone")
+	fill("#behaviour", "P1")
+	fill("#subject", "示例大药房")
+	fill("#text", "来电反映用医保卡买洗衣液和大米。")
+	click(`form[action="/console/tipoffs"] .button`)
+	sees("已登记，请告知举报人")
+	id = find(`JB\d{18}`)
+	do(chromedp.Navigate(h.URL + "/console/tipoffs/" + id))
+	sees("请由他人受理", "P99010000401")
+	for _, e := range w.errs() {
+		if !strings.Contains(e, "422") { // the browser's own word for what was refused
+			t.Errorf("console: %s", e)
+		}
+	}
+}
+
+// TestNotice: what an administrator sets stands on everybody's pages.
+func TestNotice(t *testing.T) {
+	s := openSandbox(t, t.TempDir())
+	h := httptest.NewServer(s)
+	defer func() {
+		h.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	w := watch(t, "notice")
+	w.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(h.URL+"/office/sign-in"))
+	w.click(`.rows li:has(input[value="guanli"]) button`)
+	w.click(`.side a[href="/console/notices"]`)
+	w.sees("还没有发过公告")
+	w.fill("#text", "今晚系统维护，期间不能缴费；结算不受影响。")
+	w.click(`form[action="/console/notices"] .button`)
+	w.sees("已保存", "显示中", "今晚系统维护")
+	w.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(h.URL+"/"))
+	w.sees("今晚系统维护")
+	w.do(chromedp.Navigate(h.URL + "/console/notices"))
+	w.click(`form[action$="/end"] button`)
+	w.sees("已撤下", "已结束")
+	w.do(chromedp.Navigate(h.URL + "/answers"))
+	w.looks("after", "医保问答")
+	if text, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.body.innerText`)); err != nil || strings.Contains(text, "今晚系统维护") {
+		t.Errorf("it still stands: %v", err)
+	}
+}
