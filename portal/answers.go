@@ -3,7 +3,6 @@ package portal
 import (
 	"context"
 	"errors"
-	"net/url"
 	"strconv"
 
 	"github.com/anji-platform/anji/answer"
@@ -219,6 +218,3 @@ func (h *handler) ownCase(ctx context.Context, tx *db.Tx, p enrolment.Person, ki
 	c.Retired, c.Visit = counts.Retired, kind
 	return c, counts, h.Settlement.FillSums(ctx, tx, p.ID, c)
 }
-
-// reportAbout is where a provider is reported.
-func reportAbout(code string) string { return "/report?provider=" + url.QueryEscape(code) }

@@ -74,7 +74,9 @@ func New(c Config) *web.App {
 
 		{Pattern: "GET /estimate", For: web.Everyone, Do: h.estimate},
 		{Pattern: "GET /catalogue", For: web.Everyone, Do: h.catalogue},
+		{Pattern: "GET /catalogue/{item}", For: web.Everyone, Do: h.item},
 		{Pattern: "GET /providers", For: web.Everyone, Do: h.providers},
+		{Pattern: "GET /providers/{provider}", For: web.Everyone, Do: h.provider},
 
 		{Pattern: "GET /me", For: people, Do: h.me},
 		{Pattern: "GET /me/credential", For: people, Do: h.credential},

@@ -140,6 +140,8 @@ func openAccess(t *testing.T) *access {
 	a.own["operator"], a.other["operator"] = "shouli", "nobody"
 	a.own["region"], a.other["region"] = "990100", "000001"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
+	a.own["provider"], a.other["provider"] = "H99010000101", "H99020000101"
+	a.own["item"], a.other["item"] = "DRG990000001", "DRG990000004"
 	a.own["question"], a.other["question"] = "33", "1"
 	told := func() (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {

@@ -37,6 +37,23 @@ func TestAnswerScreens(t *testing.T) {
 	})
 }
 
+func TestSearchScreens(t *testing.T) {
+	tour(t, "search", "", []screen{
+		{"catalogue", "/catalogue?q=%E9%99%90%E4%BB%B7", []string{"限价药品", "先自付 10%", "支付标准 20.00 元", "限二级及以上"}},
+		{"item", "click .list a", []string{"限价药品", "各个时候怎么付", "限定支付范围", "现在", "2025-01-01"}},
+		{"providers", "/providers", []string{"安济示例市人民医院", "异地直接结算", "东城区", "离我最近的", "非定点"}},
+		{"providers-near", "/providers?near=31.233,121.476&kind=hospital&designated=1", []string{"由近到远", "示例街道社区卫生服务中心", "100 米", "公里"}},
+		{"provider", "click .list a", []string{"示例街道社区卫生服务中心", "可以当场结算", "安济街 66 号"}},
+		{"report-provider", "click a[href*=\"/report?provider\"]", []string{"举报的机构", "示例街道社区卫生服务中心"}},
+		{"providers-none", "/providers?q=zzz&level=3", []string{"没有这样的医院或药店"}},
+		{"providers-district", "/providers?region=990100&district=%E4%B8%9C%E5%9F%8E%E5%8C%BA", []string{"示例大药房"}},
+		{"estimate-stated", "/estimate?region=990200&kind=inpatient&a=5000&b=5000", []string{"不填按本地规定的 10%", "《医保政策问答手册》问题三十三", "3,440.00"}},
+		{"estimate-own-share", "/estimate?region=990200&kind=inpatient&a=5000&b=5000&share=20", []string{"3,840.00"}},
+		{"estimate-unknown", "/estimate?region=500000&kind=inpatient&b=5000", []string{"这个统筹区没有写明乙类先自付比例"}},
+		{"estimate-bad", "/estimate?region=990200&b=5000&share=200", []string{"不是比例"}},
+	})
+}
+
 // TestTipOffTogether goes the way of a tip-off through the screens: somebody tells
 // without signing in, an inspector takes it up and looks into it, another closes it,
 // and who told of it sees the result and the reward.

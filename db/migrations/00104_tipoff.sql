@@ -54,7 +54,7 @@ CREATE TABLE notice (
 );
 CREATE INDEX notice_until ON notice (until_ms);
 
--- Where a provider stands: in 10^-6 degrees (GCJ-02), empty where it is not known;
+-- Where a provider stands: in 10^-6 degrees (CGCS2000), empty where it is not known;
 -- and whether people from elsewhere are settled there at once (跨省直接结算).
 ALTER TABLE provider ADD COLUMN district TEXT NOT NULL DEFAULT '';
 ALTER TABLE provider ADD COLUMN address TEXT NOT NULL DEFAULT '';
