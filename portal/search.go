@@ -12,6 +12,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/provider"
+	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -120,6 +121,9 @@ func (h *handler) item(v *web.Visit) error {
 		if d.Item = now; !ok {
 			d.Item = d.Versions[0].Item
 		}
+		if d.Prices, err = settlement.Prices(ctx, tx, code, region, maxPrices); err != nil {
+			return err
+		}
 		d.Says, err = d.Item.Attributes()
 		return err
 	}); err != nil {
@@ -132,8 +136,12 @@ func (h *handler) item(v *web.Visit) error {
 	return v.Show("item.html", d.Item.Name, d)
 }
 
-// maxVersions bounds how many versions of an item are shown.
-const maxVersions = 100
+// maxVersions and maxPrices bound how many versions of an item, and how many prices,
+// are shown.
+const (
+	maxVersions = 100
+	maxPrices   = 50
+)
 
 type version struct {
 	catalogue.Item
@@ -144,7 +152,8 @@ type itemData struct {
 	Item     catalogue.Item
 	Says     catalogue.Attributes
 	Versions []version
-	Holds    bool // it is in the catalogue today
+	Prices   []settlement.Price // at providers of the region
+	Holds    bool               // it is in the catalogue today
 	Region   string
 	Today    civil.Date
 }

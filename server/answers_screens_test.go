@@ -2,14 +2,18 @@ package server
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/demo"
+	"github.com/anji-platform/anji/his/hospital"
 )
 
 func TestAnswerScreens(t *testing.T) {
@@ -52,6 +56,61 @@ func TestSearchScreens(t *testing.T) {
 		{"estimate-unknown", "/estimate?region=500000&kind=inpatient&b=5000", []string{"这个统筹区没有写明乙类先自付比例"}},
 		{"estimate-bad", "/estimate?region=990200&b=5000&share=200", []string{"不是比例"}},
 	})
+}
+
+// TestPricesOnPage: what hospitals charge stands on the item's page once it was
+// settled often enough there.
+func TestPricesOnPage(t *testing.T) {
+	clock := now()
+	s, err := Open(t.Context(), Config{Data: t.TempDir(), Policies: sandboxConfig(t, "").Policies, Now: func() time.Time { return clock }, Synthetic: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := demo.Seed(t.Context(), s.DB, s.Register, demo.Options{Today: civil.Of(clock)}); err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s.Handler)
+	defer h.Close()
+	page := func() string {
+		t.Helper()
+		w := httptest.NewRecorder()
+		s.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/catalogue/DRG990000002?region=990100", nil))
+		if w.Code != http.StatusOK {
+			t.Fatalf("%d", w.Code)
+		}
+		return w.Body.String()
+	}
+	x := &hospital.Hospital{Base: h.URL + "/his", Code: "H99010000201", Name: "示例区医院", Region: "990100", Operator: "1", Now: func() time.Time { return clock }}
+	if err := x.SignIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := x.Outpatient(t.Context(), demo.LiJi, "李济", []hospital.Bill{{Item: "DRG990000002", Amount: "80.00"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock = clock.Add(time.Hour)
+	if strings.Contains(page(), "最近的价格") {
+		t.Error("prices before they were counted")
+	}
+	if err := s.countPrices(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := page(); !strings.Contains(got, "示例区医院") || !strings.Contains(got, "80.00") {
+		t.Errorf("%s", got)
+	}
+	for path, want := range map[string]int{"/catalogue/NOSUCH": 404, "/providers/H00000000000": 404, "/answers/45": 404, "/answers/x": 404, "/answers/33?region=zzz": 200} {
+		w := httptest.NewRecorder()
+		s.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		}
+	}
 }
 
 // TestTipOffTogether goes the way of a tip-off through the screens: somebody tells

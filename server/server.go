@@ -211,8 +211,29 @@ func (s *Server) tidy(ctx context.Context) {
 			if err := errors.Join(s.Credentials.Tidy(ctx), s.SignIn.Tidy(ctx)); err != nil && ctx.Err() == nil {
 				s.log.Error("server: old codes and sessions were not removed", "error", err)
 			}
+			if err := s.countPrices(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("server: prices were not counted", "error", err)
+			}
 		}
 	}
+}
+
+// pricesAtOnce bounds how many batches of settlements are counted in a row, so that
+// the store's writers need not wait long.
+const pricesAtOnce = 20
+
+// countPrices counts what providers charged since it last did.
+func (s *Server) countPrices(ctx context.Context) error {
+	for range pricesAtOnce {
+		more := false
+		if err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+			more, err = s.Settlement.CountPrices(ctx, tx)
+			return err
+		}); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // serve answers on l until ctx ends. Then it calls ending, if there is any, and

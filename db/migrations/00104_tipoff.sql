@@ -61,3 +61,19 @@ ALTER TABLE provider ADD COLUMN address TEXT NOT NULL DEFAULT '';
 ALTER TABLE provider ADD COLUMN lat BIGINT;
 ALTER TABLE provider ADD COLUMN lon BIGINT;
 ALTER TABLE provider ADD COLUMN away INTEGER;
+
+-- What providers charged for an item when it was last settled (最近结算价), price in
+-- 10^-6 yuan, and in how many settlements it stood; and up to which settlement they
+-- were counted. It holds nothing of anybody.
+CREATE TABLE item_price (
+    item     TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    n        BIGINT NOT NULL,
+    day      INTEGER NOT NULL,
+    price    BIGINT NOT NULL,
+    PRIMARY KEY (item, provider)
+) WITHOUT ROWID;
+CREATE TABLE item_price_upto (
+    one        INTEGER NOT NULL PRIMARY KEY,
+    settlement TEXT NOT NULL
+);
