@@ -180,7 +180,7 @@ func (m *maker) covered([]string) Span {
 func (m *maker) filings([]string) Span {
 	return m.own(func(o *Own) Span {
 		if len(o.Filings) == 0 {
-			return strong(m.say("您今天没有生效的备案", "you have no filing that holds today"))
+			return strong(m.say("没有生效的备案", "none holds today"))
 		}
 		return figure(strings.Join(o.Filings, "；"))
 	})

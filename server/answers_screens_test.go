@@ -39,6 +39,12 @@ func TestAnswerScreens(t *testing.T) {
 		{"12", "/answers/12", []string{"您今年的门诊起付标准还剩"}},
 		{"27", "/answers/27", []string{"2 个工作日", "没有生效的备案"}},
 	})
+	tour(t, "answers-poor", "990100197108150227", []screen{
+		{"39", "/answers/39", []string{"您：居民", "80%"}},
+		{"13", "/answers/13", []string{"65%–85%", "医疗救助"}},
+		{"21-large", "/prefs?large=1&next=%2Fanswers%2F21", []string{"标准版", "您：居民"}},
+		{"39-en", "/answers/39?lang=en", []string{"By your own insurance"}},
+	})
 }
 
 func TestSearchScreens(t *testing.T) {
@@ -56,6 +62,35 @@ func TestSearchScreens(t *testing.T) {
 		{"estimate-unknown", "/estimate?region=500000&kind=inpatient&b=5000", []string{"这个统筹区没有写明乙类先自付比例"}},
 		{"estimate-bad", "/estimate?region=990200&b=5000&share=200", []string{"不是比例"}},
 	})
+}
+
+// TestReportTooOften: one address cannot flood the queue, nor try secrets for long.
+func TestReportTooOften(t *testing.T) {
+	s := openSandbox(t, t.TempDir())
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for path, most := range map[string]int{"/report": 12, "/report/progress": 40} {
+		refused := 0
+		for i := range most + 2 {
+			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("id=JB1&code=AAAAAAAAAAAAAAAA"))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.RemoteAddr = "198.51.100.9:1"
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code != http.StatusUnprocessableEntity {
+				t.Fatalf("%s, time %d: %d", path, i+1, w.Code)
+			}
+			if strings.Contains(w.Body.String(), "操作太频繁") {
+				refused++
+			}
+		}
+		if refused != 2 {
+			t.Errorf("%s: %d of %d refused, want 2", path, refused, most+2)
+		}
+	}
 }
 
 // TestPricesOnPage: what hospitals charge stands on the item's page once it was
@@ -252,6 +287,8 @@ func TestNotice(t *testing.T) {
 	w.sees("已保存", "显示中", "今晚系统维护")
 	w.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(h.URL+"/"))
 	w.sees("今晚系统维护")
+	w.do(chromedp.Navigate(h.URL + "/policies"))
+	w.sees("今晚系统维护", "政策包")
 	w.do(chromedp.Navigate(h.URL + "/console/notices"))
 	w.click(`form[action$="/end"] button`)
 	w.sees("已撤下", "已结束")

@@ -12,7 +12,6 @@ import (
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/employer"
 	"github.com/anji-platform/anji/filing"
-	"github.com/anji-platform/anji/notice"
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/portal"
 	"github.com/anji-platform/anji/privacy"
@@ -44,11 +43,10 @@ func (s *Server) pages(c *Config) *web.Site {
 			own.Personas = append(own.Personas, portal.Persona{CitizenID: p.CitizenID, Name: p.Name, Situation: p.Situation})
 		}
 	}
-	notices := notice.New(s.DB, c.Now, c.log())
-	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Notice: notices.Text, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
+	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Notice: s.notices.Text, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
 		portal.New(own), office.New(door), employer.New(staff),
 		counter.New(counter.Config{Store: store, Register: s.Register, Codes: s.Credentials, Settlement: s.Settlement}),
-		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, TipOffs: s.tipoffs, Notices: notices, Privacy: own.Privacy}))
+		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, TipOffs: s.tipoffs, Notices: s.notices, Privacy: own.Privacy}))
 }
 
 // pay pays over the local test channel, at once: beside made-up data.

@@ -27,6 +27,7 @@ import (
 	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/ident"
+	"github.com/anji-platform/anji/notice"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
@@ -108,6 +109,7 @@ type Server struct {
 	dues    *contribution.Service
 	filings *filing.Service
 	tipoffs *tipoff.Service
+	notices *notice.Board
 	site    *web.Site
 	log     *slog.Logger
 }
@@ -155,7 +157,8 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		mux.Handle(path, docs)
 	}
 	s.dues = contribution.New(c.Policies, s.Register, c.Now)
-	pages := explain.Config{Packages: packages{c.Policies, c.Now}, Log: c.Log, Health: s.healthy, Synthetic: c.Synthetic}
+	s.notices = notice.New(store, c.Now, c.log())
+	pages := explain.Config{Notice: s.notices.Text, Packages: packages{c.Policies, c.Now}, Log: c.Log, Health: s.healthy, Synthetic: c.Synthetic}
 	paths := []string{"/policies", "/policies/", "/healthz"}
 	if c.Synthetic {
 		pages.Settlements, pages.Sandbox = settlements{s}, path
