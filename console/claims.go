@@ -250,7 +250,7 @@ func (h *handler) claim(v *web.Visit) error {
 				part = c.Where
 			}
 			if part != "" && len(part) < 100 {
-				if d.Providers, err = provider.Search(ctx, tx, part, catalogue.Page{Limit: 8}); err != nil {
+				if d.Providers, err = provider.Find(ctx, tx, provider.Wanted{NameHas: part, On: max(c.From, 19900101)}, catalogue.Page{Limit: 8}); err != nil {
 					return err
 				}
 			}

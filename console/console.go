@@ -28,6 +28,7 @@ import (
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/notice"
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/place"
@@ -38,6 +39,7 @@ import (
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/sheet"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -52,6 +54,8 @@ type Config struct {
 	SignIn     *signin.Service
 	Settlement *settlement.Service
 	Filings    *filing.Service
+	TipOffs    *tipoff.Service
+	Notices    *notice.Board
 	Privacy    *privacy.Service
 	Claims     *claim.Service
 	Papers     *paper.Service
@@ -96,6 +100,8 @@ func New(c Config) *web.App {
 	app.Routes = append(app.Routes, h.rulebookRoutes()...)
 	app.Routes = append(app.Routes, h.agreementRoutes()...)
 	app.Routes = append(app.Routes, h.catalogueRoutes()...)
+	app.Routes = append(app.Routes, h.tipoffRoutes()...)
+	app.Routes = append(app.Routes, h.noticeRoutes()...)
 	return app
 }
 
@@ -114,6 +120,7 @@ var actions = []struct{ prefix, title string }{
 	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"}, {"paper.put", "交材料"}, {"paper.remove", "撤回材料"}, {"paper.view", "查看材料"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
 	{"catalogue.proposed", "提出目录调整"}, {"catalogue.approved", "批准目录调整"}, {"catalogue.", "目录调整"}, {"publish_catalogue", "发布目录"}, {"agreement.proposed", "提出协议事项"}, {"agreement.approved", "批准协议事项"}, {"agreement.", "协议事项"}, {"rulebook.draft", "上传政策包"}, {"rulebook.issued", "启用政策包"}, {"rulebook.withdrawn", "撤回政策包"}, {"rulebook.", "政策包"},
+	{"tipoff.reveal", "查看举报人"}, {"tipoff.", "举报"}, {"notice.", "维护公告"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
 }
 
@@ -168,12 +175,13 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 		links = append(links, web.Link{Path: "/console/payouts", Title: "报销款支付", Icon: "pay", Count: payouts})
 		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
 	}
+	links = append(links, h.tipoffLinks(v)...)
 	links = append(links, web.Link{Path: "/console/providers", Title: "定点机构", Icon: "hospital", Count: agreements}, web.Link{Path: "/console/catalogue", Title: "目录", Icon: "drug", Count: revisions}, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book", Count: versions})
 	if v.Who.Has(signin.Inspector, signin.Admin) {
 		links = append(links, web.Link{Path: "/console/audit", Title: "审计记录", Icon: "list"})
 	}
 	if v.Who.Has(signin.Admin) {
-		links = append(links, web.Link{Path: "/console/operators", Title: "操作员", Icon: "lock"})
+		links = append(links, web.Link{Path: "/console/operators", Title: "操作员", Icon: "lock"}, web.Link{Path: "/console/notices", Title: "维护公告", Icon: "message"})
 	}
 	return links
 }

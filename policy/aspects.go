@@ -183,7 +183,21 @@ func (p *Package) calendarAspects() []aspect {
 	if p.retires {
 		retirement = "累计缴费满 " + p.retirementMonths.words() + " 个月"
 	}
+	told := "没有规定办理期限"
+	if t := p.tipOffs; t != nil {
+		told = ""
+		if t.AcceptDays > 0 {
+			told = strconv.Itoa(t.AcceptDays) + " 个工作日内决定是否受理"
+		}
+		if t.CloseDays > 0 {
+			if told != "" {
+				told += "；"
+			}
+			told += "受理后 " + strconv.Itoa(t.CloseDays) + " 个工作日内办结"
+		}
+	}
 	return []aspect{
+		{name: "举报办理", text: told, sources: p.tipOffSources()},
 		{name: "退休后不再缴费", text: retirement, sources: p.retirementSources},
 		{name: "单位缴费", text: declared, sources: p.dueSources},
 		{name: "家庭共济", text: aid, sources: p.relativesSources},
@@ -307,7 +321,7 @@ func allowed(keys []matchKey) map[*symbol]uint64 {
 	return out
 }
 
-var kindTitles = [...]string{Contribution: "缴费", Allotment: "个人账户划入", ProviderPayment: "对机构付费", LateFee: "滞纳金"}
+var kindTitles = [...]string{Contribution: "缴费", Allotment: "个人账户划入", ProviderPayment: "对机构付费", LateFee: "滞纳金", Reward: "举报奖励"}
 var periodTitles = map[string]string{"month": "每月", "year": "每年", "case": "每例"}
 
 func (a *Assessment) entity() entity {

@@ -320,6 +320,9 @@ func (b *builder) calendar(n *yaml.Node) {
 		p.aidContributes = str(a, "contributions") == "true"
 		p.relativesSources = b.sourcesOf(a)
 	}
+	if t := get(n, "tip_offs"); t != nil {
+		p.tipOffs = b.tipOffs(t)
+	}
 	if a := get(n, "away_filing"); a != nil {
 		p.away = b.awayFiling(a)
 	}

@@ -40,6 +40,7 @@ type Package struct {
 	away              *AwayFiling      // nil: not said
 	special           *SpecialDiseases // nil: not said
 	claims            *ClaimRules      // nil: not said
+	tipOffs           *TipOffs         // nil: not said
 	relativesSources  []*Source
 	aidContributes    bool
 	reversalSources   []*Source

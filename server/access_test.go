@@ -24,6 +24,7 @@ import (
 	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -152,6 +153,20 @@ func openAccess(t *testing.T) *access {
 	a.own["item"], a.other["item"] = "DRG990000002", "nothing"
 	a.own["revision"], a.other["revision"] = revise(t, a.server, &Config{Now: now}), "nothing"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
+	a.own["question"], a.other["question"] = "33", "1"
+	told := func() (id string) {
+		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
+			x, err := a.server.tipoffs.Enter(ctx, tx, tipoff.Entry{Region: "990100", Channel: tipoff.Online, Behaviour: tipoff.Other, About: tipoff.Person,
+				Subject: "某人", Text: "某天在某处冒用别人的卡看病。", Code: tipoff.NewCode()})
+			if err == nil {
+				id = x.ID
+			}
+			return err
+		}))
+		return id
+	}
+	a.own["tipoff"], a.other["tipoff"] = told(), told()
+	a.own["notice"], a.other["notice"] = "0", "0"
 	sheet, err := (&paper.Cleaner{}).Clean(ctx, photograph(t))
 	must(err)
 	filed := func(person string, names map[string]string) { // returned, so that papers may be handed in

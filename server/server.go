@@ -29,6 +29,7 @@ import (
 	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/ident"
+	"github.com/anji-platform/anji/notice"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policies"
 	"github.com/anji-platform/anji/policy"
@@ -36,6 +37,7 @@ import (
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -118,6 +120,8 @@ type Server struct {
 	dues    *contribution.Service
 	rules   *rulebook.Service
 	filings *filing.Service
+	tipoffs *tipoff.Service
+	notices *notice.Board
 	site    *web.Site
 	log     *slog.Logger
 }
@@ -172,7 +176,8 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		mux.Handle(path, docs)
 	}
 	s.dues = contribution.New(c.Policies, s.Register, c.Now)
-	pages := explain.Config{Packages: packages{c.Policies, c.Now}, Log: c.Log, Health: s.healthy, Synthetic: c.Synthetic}
+	s.notices = notice.New(store, c.Now, c.log())
+	pages := explain.Config{Notice: s.notices.Text, Packages: packages{c.Policies, c.Now}, Log: c.Log, Health: s.healthy, Synthetic: c.Synthetic}
 	paths := []string{"/policies", "/policies/", "/healthz"}
 	if c.Synthetic {
 		pages.Settlements, pages.Sandbox = settlements{s}, path
@@ -251,8 +256,29 @@ func (s *Server) tidy(ctx context.Context) {
 			if err := errors.Join(s.Credentials.Tidy(ctx), s.SignIn.Tidy(ctx)); err != nil && ctx.Err() == nil {
 				s.log.Error("server: old codes and sessions were not removed", "error", err)
 			}
+			if err := s.countPrices(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("server: prices were not counted", "error", err)
+			}
 		}
 	}
+}
+
+// pricesAtOnce bounds how many batches of settlements are counted in a row, so that
+// the store's writers need not wait long.
+const pricesAtOnce = 20
+
+// countPrices counts what providers charged since it last did.
+func (s *Server) countPrices(ctx context.Context) error {
+	for range pricesAtOnce {
+		more := false
+		if err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+			more, err = s.Settlement.CountPrices(ctx, tx)
+			return err
+		}); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // serve answers on l until ctx ends. Then it calls ending, if there is any, and
