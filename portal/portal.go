@@ -103,6 +103,7 @@ func New(c Config) *web.App {
 		{Pattern: "POST /me/password", For: people, Do: h.password, Again: h.passwordForm},
 		{Pattern: "POST /me/copy", For: people, Do: h.copy, Again: h.me},
 	}
+	routes = append(routes, h.statementRoutes()...)
 	if len(c.Personas) > 0 {
 		routes = append(routes, web.Route{Pattern: "POST /sign-in/demo", For: web.Everyone, Do: h.demo, Again: h.door})
 	}
