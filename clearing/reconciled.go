@@ -126,3 +126,9 @@ func Get(ctx context.Context, tx *db.Tx, id string) (a *Application, ok bool, er
 	}
 	return &found[0], true, nil
 }
+
+// Waiting lists the applications to a care region's agency that are to be approved
+// or paid, oldest first.
+func Waiting(ctx context.Context, tx *db.Tx, region string) ([]Application, error) {
+	return applications(ctx, tx, `WHERE c.region = ? AND c.state IN (?, ?)`, region, Filed, Approved)
+}

@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"context"
 	"embed"
-	"fmt"
 	"html/template"
 	"net/url"
 	"slices"
@@ -64,8 +63,9 @@ func New(c Config) *web.App {
 	all := signin.Officers()
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
-	return &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action},
+	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "entry": fund.EntryTitle,
+			"side": side, "amount": amount},
 		Routes: []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/filings", For: see, Do: h.filings},
@@ -78,8 +78,6 @@ func New(c Config) *web.App {
 			{Pattern: "GET /console/people/{person}", For: see, Do: h.person},
 			{Pattern: "POST /console/people/{person}/reveal", For: see, Do: h.reveal, Again: h.person},
 			{Pattern: "POST /console/people/{person}/filings", For: []signin.Role{signin.Intake}, Do: h.file, Again: h.person},
-			{Pattern: "GET /console/funds", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.funds},
-			{Pattern: "GET /console/funds.xlsx", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.fundsSheet},
 			{Pattern: "GET /console/packages", For: all, Do: h.packages},
 			{Pattern: "GET /console/packages/{region}", For: all, Do: h.differences},
 			{Pattern: "GET /console/audit", For: []signin.Role{signin.Inspector, signin.Admin}, Do: h.record},
@@ -89,6 +87,8 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}", For: admin, Do: h.changeOperator, Again: h.operator},
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}}
+	app.Routes = append(app.Routes, h.moneyRoutes()...)
+	return app
 }
 
 // actor is who did something, in words.
@@ -133,7 +133,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 		links = append(links, web.Link{Path: "/console/filings", Title: "异地备案", Icon: "travel", Count: waiting}, web.Link{Path: "/console/people", Title: "参保人", Icon: "users"})
 	}
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
-		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
+		links = append(links, moneyLinks()...)
 	}
 	links = append(links, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
 	if v.Who.Has(signin.Inspector, signin.Admin) {
@@ -553,61 +553,6 @@ func (h *handler) file(v *web.Visit) error {
 		return err
 	}
 	return v.Done("/console/filings/"+a.ID, "已登记，"+a.State.Progress()+"。")
-}
-
-// Funds
-
-type fundRow struct {
-	Region, Fund, Title string
-	Balance             money.Fen
-}
-
-func (h *handler) fundRows(v *web.Visit) (rows []fundRow, err error) {
-	prefix := "fund:"
-	if region := v.Operator().Region; region != "" {
-		prefix = fund.FundAccount(region, "")
-	}
-	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
-		balances, err := fund.Balances(ctx, tx, prefix, 0)
-		for account, b := range balances {
-			parts := strings.SplitN(account, ":", 3)
-			if len(parts) != 3 {
-				return fmt.Errorf("console: account %q", account)
-			}
-			r := fundRow{Region: parts[1], Fund: parts[2], Title: parts[2], Balance: b}
-			if p, err := h.Policies.At(r.Region, h.Today()); err == nil {
-				for _, f := range p.Funds() {
-					if f.ID == r.Fund {
-						r.Title = f.Title
-					}
-				}
-			}
-			rows = append(rows, r)
-		}
-		return err
-	})
-	slices.SortFunc(rows, func(a, b fundRow) int { return strings.Compare(a.Region+a.Fund, b.Region+b.Fund) })
-	return rows, err
-}
-
-func (h *handler) funds(v *web.Visit) error {
-	rows, err := h.fundRows(v)
-	if err != nil {
-		return err
-	}
-	return v.Show("funds.html", "基金", rows)
-}
-
-func (h *handler) fundsSheet(v *web.Visit) error {
-	rows, err := h.fundRows(v)
-	if err != nil {
-		return err
-	}
-	t := sheet.Table{Title: "基金余额", Head: []string{"统筹区", "基金", "名称", "余额（元）"}}
-	for _, r := range rows {
-		t.Rows = append(t.Rows, []any{r.Region, r.Fund, r.Title, r.Balance})
-	}
-	return h.sheet(v, t)
 }
 
 // Packages

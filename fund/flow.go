@@ -79,7 +79,7 @@ type Report struct {
 	Funds  []Line // by name
 	Total  Line
 	Kinds  []KindSum  // by kind
-	Months []MonthSum // twelve, the last of them that of the period's end
+	Months []MonthSum // twelve, the last of them that of the period's end, or today's
 	Cover  Cover
 	Fiscal money.Fen // of the income: what the budget granted (财政补助)
 }
@@ -171,8 +171,8 @@ func Run(ctx context.Context, tx *db.Tx, region string, p Period, today civil.Da
 	for _, k := range slices.Sorted(maps.Keys(kinds)) {
 		r.Kinds = append(r.Kinds, *kinds[k])
 	}
-	begin := monthOf(p.To).AddMonths(-11)
-	for m := first; m <= p.To; m = m.AddMonths(1) {
+	begin := last.AddMonths(-11)
+	for m := first; m <= last; m = m.AddMonths(1) {
 		x := MonthSum{Month: m}
 		if s := months[m]; s != nil {
 			x.Sums = *s

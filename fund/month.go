@@ -186,11 +186,7 @@ func NextClose(ctx context.Context, tx *db.Tx) (month civil.Date, err error) {
 		}
 		return last.AddDays(1), nil
 	}
-	err = tx.QueryRow(ctx, `SELECT day FROM entry ORDER BY id LIMIT 1`).Scan(&month)
-	if db.IsNotFound(err) {
-		return 0, nil
-	}
-	if err != nil {
+	if err = tx.QueryRow(ctx, `SELECT COALESCE(MIN(day), 0) FROM entry`).Scan(&month); err != nil || month == 0 {
 		return 0, err
 	}
 	return monthOf(month), nil

@@ -72,6 +72,16 @@ func Search(ctx context.Context, tx *db.Tx, part string, p catalogue.Page) (all 
 	return all, err
 }
 
+// InRegion lists the providers of a region, in order of their codes.
+func InRegion(ctx context.Context, tx *db.Tx, region string) (all []Provider, err error) {
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		x, err := scan(rows)
+		all = append(all, x)
+		return err
+	}, columns+`WHERE region = ? ORDER BY code`, region)
+	return all, err
+}
+
 func scan(row interface{ Scan(...any) error }) (p Provider, err error) {
 	err = row.Scan(&p.Code, &p.Name, &p.Region, &p.Level, &p.Kind, &p.Designated, &p.Private, &p.CreditCode)
 	return p, err
