@@ -227,6 +227,14 @@ func (h *handler) findProvider(v *web.Visit) (*providerData, error) {
 		if !slices.Contains(d.MonthChoices, m) {
 			d.MonthChoices = append(d.MonthChoices, m)
 		}
+		for i := range d.Applications {
+			a := &d.Applications[i]
+			for _, act := range []*clearing.Act{&a.Filed, &a.Approved, &a.Paid, &a.Withdrawn} {
+				if act.By, err = officer(ctx, tx, act.By); err != nil {
+					return err
+				}
+			}
+		}
 		d.Reconciled, err = clearing.Reconciliations(ctx, tx, p.Region, p.Code, m.Period(), perPage)
 		return err
 	})
@@ -296,7 +304,7 @@ func (h *handler) providerStatement(v *web.Visit) error {
 	for _, a := range d.Applications {
 		applied.Rows = append(applied.Rows, statement.Row{Cells: []string{a.ID, kindsOf(a), a.State.Title(), actText(v, a.Filed), actText(v, a.Approved), actText(v, a.Paid), a.Total.Due().Grouped()}})
 	}
-	doc.Parts = append(doc.Parts, applied, statement.Part{Title: "说明", Text: "金额单位为元。笔数含撤销，撤销以负数冲减金额与人次；应付为基金与个人账户支付之和。结算以办结时间计入当月。\n\n经办人（签章）：　　　　　　　　　　　　　审核人（签章）：　　　　　　　　　　　　　机构（签章）："})
+	doc.Parts = append(doc.Parts, applied, statement.Part{Title: "说明", Text: "金额单位为元。笔数含撤销，撤销以负数冲减金额与人次；应付为基金与个人账户支付之和。结算以办结时间计入当月。\n经办人（签章）：　　　　　　　　　　　　　审核人（签章）：　　　　　　　　　　　　　机构（签章）："})
 	return h.paper(v, doc)
 }
 
@@ -325,6 +333,14 @@ type applicationData struct {
 	Provider provider.Provider
 	Own      bool // approved by who looks at it
 	KindText string
+	Course   []courseStep
+}
+
+// courseStep is what was done about an application.
+type courseStep struct {
+	clearing.Act
+	Title, Note string
+	Stop        bool
 }
 
 // findClearing finds the application that the address names, if it is to the
@@ -340,6 +356,15 @@ func (h *handler) findClearing(v *web.Visit) (*applicationData, error) {
 			return err
 		}
 		d.Application, d.Own, d.KindText = a, a.Approved.By == v.Who.Actor(), kindsOf(*a)
+		for _, step := range []courseStep{{Act: a.Filed, Title: "申报"}, {Act: a.Approved, Title: "审核"}, {Act: a.Paid, Title: "拨付"}, {Act: a.Withdrawn, Title: "退回", Note: a.Reason, Stop: true}} {
+			if step.By == "" {
+				continue
+			}
+			if step.By, err = officer(ctx, tx, step.By); err != nil {
+				return err
+			}
+			d.Course = append(d.Course, step)
+		}
 		d.Provider, _, err = provider.Get(ctx, tx, a.Provider)
 		return err
 	})

@@ -65,7 +65,7 @@ func New(c Config) *web.App {
 	admin := []signin.Role{signin.Admin}
 	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
 		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "entry": fund.EntryTitle,
-			"side": side, "amount": amount},
+			"side": side, "amount": amount, "regionName": h.regionName},
 		Routes: []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/filings", For: see, Do: h.filings},

@@ -242,7 +242,7 @@ func (d *fundsData) draw() {
 	var labels []string
 	income, payment, closing := series{Name: "收入", Class: "bar"}, series{Name: "支出", Class: "bar out"}, series{Name: "结余", Class: "curve"}
 	for _, m := range d.Months {
-		label := strconv.Itoa(m.Month.Month()) + "月"
+		label := strconv.Itoa(m.Month.Month())
 		if m.Month.Month() == 1 || len(labels) == 0 {
 			label = fmt.Sprintf("%02d/%d", m.Month.Year()%100, m.Month.Month())
 		}
@@ -250,8 +250,8 @@ func (d *fundsData) draw() {
 		income.Amounts, payment.Amounts = append(income.Amounts, m.Income), append(payment.Amounts, m.Payment)
 		closing.Amounts = append(closing.Amounts, m.Closing)
 	}
-	d.Flow = columns("flow", "十二个月的收入与支出", labels, income, payment)
-	d.Balance = curve("balance", "十二个月的月末结余", labels, closing)
+	d.Flow = columns("flow", "十二个月的收入与支出，按月", labels, income, payment)
+	d.Balance = curve("balance", "十二个月的月末结余，按月", labels, closing)
 }
 
 // CoverText is for how many months the balance pays, in words.

@@ -436,6 +436,18 @@ func (h *handler) settledStatement(v *web.Visit) error {
 		Provider: st.Provider.Name, Care: bill.VisitName(bill.Chinese, st.Case.Visit), Time: st.At, Reversed: st.ReversedBy != ""}))
 }
 
+// officer names who did something: an operator by title, others as they are kept.
+func officer(ctx context.Context, tx *db.Tx, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	o, ok, err := signin.GetOperator(ctx, tx, name)
+	if ok {
+		name = o.Title + "（" + o.Name + "）"
+	}
+	return name, err
+}
+
 // Closing of months
 
 type closingData struct {
@@ -451,15 +463,21 @@ func (h *handler) closing(v *web.Visit) error {
 		if d.Months, err = fund.Closings(ctx, tx, 60); err != nil {
 			return err
 		}
+		for i := range d.Months {
+			c := &d.Months[i]
+			if c.By == "" {
+				d.Asked, d.Own = c, c.AskedBy == v.Who.Actor()
+			}
+			for _, who := range []*string{&c.AskedBy, &c.By} {
+				if *who, err = officer(ctx, tx, *who); err != nil {
+					return err
+				}
+			}
+		}
 		d.Next, err = fund.NextClose(ctx, tx)
 		return err
 	}); err != nil {
 		return err
-	}
-	for i, c := range d.Months {
-		if c.By == "" {
-			d.Asked, d.Own = &d.Months[i], c.AskedBy == v.Who.Actor()
-		}
 	}
 	if d.Next != 0 && d.Next.AddMonths(1) > h.Today() {
 		d.Next = 0 // it is not over

@@ -230,14 +230,17 @@ func (y *year) enrol(ctx context.Context, tx *db.Tx) error {
 var wards = []struct {
 	code string
 	stay bool
-}{{"H99010000101", true}, {"H99010000102", true}, {"H99010000201", true}, {"H99010000301", false}, {"P99010000401", false}}
+}{{"H99010000101", true}, {"H99010000102", true}, {"H99010000201", true}, {"H99010000301", false}, {"P99010000401", false}, {abroad, true}}
+
+// abroad is the hospital in another region, in which few are treated.
+const abroad = "H50000000101"
 
 func (y *year) treat(ctx context.Context, tx *db.Tx) error {
 	who := y.people[y.r.IntN(len(y.people))]
 	y.visits++
 	stay := y.visits%7 == 0
 	ward := wards[y.r.IntN(len(wards))]
-	for stay && !ward.stay {
+	for stay && !ward.stay || ward.code == abroad && !(stay && y.r.IntN(2) == 0) {
 		ward = wards[y.r.IntN(len(wards))]
 	}
 	kind, total := policy.Outpatient, int64(60+y.r.IntN(500))
@@ -297,13 +300,17 @@ func (y *year) clear(ctx context.Context, tx *db.Tx, month clearing.Month, paid 
 		if err != nil {
 			return err
 		}
+		approves, pays := Operators[3].Name, Operators[4].Name
+		if w.code == abroad {
+			approves, pays = "就医地审核", "就医地拨付"
+		}
 		if paid || i == 0 {
-			if a, err = clearing.Approve(ctx, tx, a.ID, clearing.Act{At: y.at.Add(24 * time.Hour), By: Operators[3].Name}); err != nil {
+			if a, err = clearing.Approve(ctx, tx, a.ID, clearing.Act{At: y.at.Add(24 * time.Hour), By: approves}); err != nil {
 				return err
 			}
 		}
 		if paid {
-			if _, err = clearing.Pay(ctx, tx, a.ID, clearing.Act{At: y.at.Add(48 * time.Hour), By: Operators[4].Name}); err != nil {
+			if _, err = clearing.Pay(ctx, tx, a.ID, clearing.Act{At: y.at.Add(48 * time.Hour), By: pays}); err != nil {
 				return err
 			}
 		}

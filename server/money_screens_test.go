@@ -51,7 +51,7 @@ func openYear(t *testing.T) (*Sandbox, *httptest.Server) {
 }
 
 // find finds something to look at in the store.
-func (s *Sandbox) find(t *testing.T) (settled, entry, waiting string) {
+func (s *Sandbox) find(t *testing.T) (settled, entry, waiting, away string) {
 	t.Helper()
 	ctx := context.Background()
 	if err := s.current.DB.View(ctx, func(tx *db.Tx) error {
@@ -69,17 +69,21 @@ func (s *Sandbox) find(t *testing.T) (settled, entry, waiting string) {
 			return err
 		}
 		entry = fmt.Sprint(leaf.Movements[0].Entry)
-		return tx.QueryRow(ctx, `SELECT id FROM clearing WHERE state = 10 ORDER BY n LIMIT 1`).Scan(&waiting)
+		if err := tx.QueryRow(ctx, `SELECT MAX(at) FROM settlement WHERE provider = 'H50000000101'`).Scan(&away); err != nil {
+			return err
+		}
+		away = away[:len("2026-06")]
+		return tx.QueryRow(ctx, `SELECT id FROM clearing WHERE state = 10 AND region = '990100' ORDER BY n LIMIT 1`).Scan(&waiting)
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return settled, entry, waiting
+	return settled, entry, waiting, away
 }
 
 // TestMoneyScreens looks at funds, ledger and clearing, on a phone and on a desk.
 func TestMoneyScreens(t *testing.T) {
 	s, h := openYear(t)
-	settled, entry, waiting := s.find(t)
+	settled, entry, waiting, away := s.find(t)
 	for _, size := range []struct {
 		name          string
 		width, height int64
@@ -103,7 +107,7 @@ func TestMoneyScreens(t *testing.T) {
 				{"clearing-paid", "/console/clearing?month=2026-03", []string{"已拨付"}},
 				{"provider", "/console/clearing/providers/H99010000101?month=2026-05", []string{"月度清算表", "清算单（PDF）", "清算申请", "总额"}},
 				{"application", "/console/clearing/applications/" + waiting, []string{"审核通过", "退回", "申报的金额"}},
-				{"regions", "/console/clearing/regions?month=2026-05", []string{"异地清算", "没有外地参保人"}},
+				{"regions", "/console/clearing/regions?month=" + away, []string{"异地清算", "没有外地参保人", "重庆"}},
 			} {
 				w.do(chromedp.Navigate(h.URL + x.path))
 				w.looks(x.name+"-"+size.name, x.want...)
@@ -119,7 +123,7 @@ func TestMoneyScreens(t *testing.T) {
 // two of finance.
 func TestTwoOfFinance(t *testing.T) {
 	s, h := openYear(t)
-	_, _, waiting := s.find(t)
+	_, _, waiting, _ := s.find(t)
 	w := watch(t, "finance")
 	enter := func(name string) {
 		t.Helper()
@@ -179,7 +183,7 @@ func (s *Sandbox) with(token, method, path, form string) *httptest.ResponseRecor
 // without the screens, and officers of another region find nothing.
 func TestMoneyRefused(t *testing.T) {
 	s, _ := openYear(t)
-	settled, entry, waiting := s.find(t)
+	settled, entry, waiting, _ := s.find(t)
 	ctx := context.Background()
 	if err := s.current.DB.Update(ctx, func(tx *db.Tx) error {
 		return s.current.SignIn.AddOperator(ctx, tx, signin.Operator{Name: "other", Title: "外地财务", Roles: []signin.Role{signin.Finance}, Region: "990200"}, demo.OperatorPassword, "test")
@@ -238,7 +242,7 @@ func TestMoneyRefused(t *testing.T) {
 // made is on record.
 func TestMoneyFiles(t *testing.T) {
 	s, _ := openYear(t)
-	settled, _, _ := s.find(t)
+	settled, _, _, _ := s.find(t)
 	for _, x := range []struct {
 		path string
 		want []string // in the text of a statement

@@ -243,7 +243,14 @@ func (s *setter) facts() {
 }
 
 func (s *setter) part(p *Part) {
-	s.room(headSize*2 + 4*bodySize*leading) // a title does not stand alone at the end of a page
+	need := 14 + bodySize*leading // a title does not stand alone at the end of a page
+	if p.Title != "" {
+		need += headSize * leading
+	}
+	if len(p.Columns) > 0 {
+		need += 3 * bodySize * leading
+	}
+	s.room(need)
 	s.y += 14
 	if p.Title != "" {
 		s.text(p.Title, margin, s.y, headSize, brand)
@@ -426,9 +433,10 @@ func (s *setter) mark() {
 	if s.Mark == "" {
 		return
 	}
+	size := min(markSize, markSize*s.width*.85/s.fonts.width(s.Mark, markSize))
 	s.pdf.Rotate(35, s.width/2, s.height/2)
 	s.now(func() {
-		s.text(s.Mark, s.width/2-s.fonts.width(s.Mark, markSize)/2, s.height/2-markSize/2, markSize, faint)
+		s.text(s.Mark, s.width/2-s.fonts.width(s.Mark, size)/2, s.height/2-size/2, size, faint)
 	})
 	s.pdf.RotateReset()
 }
