@@ -84,9 +84,6 @@ type Report struct {
 	Fiscal money.Fen // of the income: what the budget granted (财政补助)
 }
 
-// funds are the accounts of a region's funds: their names lie between the two.
-func funds(region string) (from, to string) { return between(FundAccount(region, "")) }
-
 // between bounds the names that begin with a prefix.
 func between(prefix string) (from, to string) { return prefix, prefix + "\U0010ffff" }
 
@@ -125,40 +122,45 @@ func Run(ctx context.Context, tx *db.Tx, region string, p Period, today civil.Da
 	}
 	kinds, months := map[string]*KindSum{}, map[civil.Date]*Sums{}
 	var covered Sums
-	from, to := funds(region)
-	err = tx.Each(ctx, func(rows *db.Rows) error {
-		var account, kind string
-		var month, inside int
-		var in, out money.Fen
-		if err := rows.Scan(&account, &month, &kind, &inside, &in, &out); err != nil {
-			return err
-		}
-		s, day := sums(kind, in, out), civil.Date(month*100+1)
-		l := line(account)
-		if inside == 1 {
-			l.add(s)
-			if kinds[kind] == nil {
-				kinds[kind] = &KindSum{Kind: kind}
-			}
-			kinds[kind].add(s)
-		} else {
-			l.Opening += s.Brought + s.Surplus()
-		}
-		if months[day] == nil {
-			months[day] = &Sums{}
-		}
-		months[day].add(s)
-		if cover.From <= day && day <= cover.To {
-			covered.add(s)
-		}
-		return nil
-	}, `SELECT p.account, p.day / 100, e.kind, CASE WHEN p.day >= ? THEN 1 ELSE 0 END,
-			SUM(CASE WHEN p.amount > 0 THEN p.amount ELSE 0 END), SUM(CASE WHEN p.amount < 0 THEN p.amount ELSE 0 END)
-		FROM posting p JOIN entry e ON e.id = p.entry
-		WHERE p.account >= ? AND p.account < ? AND p.day >= ? AND p.day <= ?
-		GROUP BY 1, 2, 3, 4 ORDER BY 2`, int(p.From), from, to, int(first), int(p.To))
+	present, err := Balances(ctx, tx, prefix, p.To)
 	if err != nil {
 		return nil, err
+	}
+	for account := range present {
+		l := line(account)
+		err := tx.Each(ctx, func(rows *db.Rows) error {
+			var kind string
+			var month, inside int
+			var in, out money.Fen
+			if err := rows.Scan(&month, &kind, &inside, &in, &out); err != nil {
+				return err
+			}
+			s, day := sums(kind, in, out), civil.Date(month*100+1)
+			if inside == 1 {
+				l.add(s)
+				if kinds[kind] == nil {
+					kinds[kind] = &KindSum{Kind: kind}
+				}
+				kinds[kind].add(s)
+			} else {
+				l.Opening += s.Brought + s.Surplus()
+			}
+			if months[day] == nil {
+				months[day] = &Sums{}
+			}
+			months[day].add(s)
+			if cover.From <= day && day <= cover.To {
+				covered.add(s)
+			}
+			return nil
+		}, `SELECT p.day / 100, e.kind, CASE WHEN p.day >= ? THEN 1 ELSE 0 END,
+				SUM(CASE WHEN p.amount > 0 THEN p.amount ELSE 0 END), SUM(CASE WHEN p.amount < 0 THEN p.amount ELSE 0 END)
+			FROM posting p JOIN entry e ON e.id = p.entry
+			WHERE p.account = ? AND p.day >= ? AND p.day <= ?
+			GROUP BY 1, 2, 3`, int(p.From), account, int(first), int(p.To))
+		if err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(lines)) {
 		l := lines[name]

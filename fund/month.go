@@ -205,19 +205,29 @@ func Balances(ctx context.Context, tx *db.Tx, prefix string, day civil.Date) (ma
 	}
 	out := map[string]money.Fen{}
 	from, to := between(prefix)
+	// Names are found one after the other, each sum by its own part of the index:
+	// what was closed is not read again, however long the ledger is.
 	err := tx.Each(ctx, func(rows *db.Rows) error {
 		var name string
-		var v money.Fen
-		if err := rows.Scan(&name, &v); err != nil {
+		var closing, since money.Fen
+		var entries int
+		if err := rows.Scan(&name, &closing, &since, &entries); err != nil {
 			return err
 		}
-		out[name] = v
+		if entries > 0 { // it was there on the day
+			out[name] = closing + since
+		}
 		return nil
-	}, `SELECT account, SUM(amount) FROM (
-			SELECT account, balance AS amount FROM month_end WHERE account >= ? AND account < ? AND last_day = ?
+	}, `WITH RECURSIVE named (name) AS (
+			SELECT MIN(account) FROM posting WHERE account >= ? AND account < ?
 			UNION ALL
-			SELECT account, amount FROM posting WHERE account >= ? AND account < ? AND day <= ? AND (day > ? OR account LIKE ?)
-		) AS moved GROUP BY account`, from, to, int(closed), from, to, int(day), int(closed), personal+"%")
+			SELECT (SELECT MIN(p.account) FROM posting p WHERE p.account > named.name AND p.account < ?) FROM named WHERE named.name IS NOT NULL
+		)
+		SELECT name,
+			COALESCE((SELECT m.balance FROM month_end m WHERE m.account = name AND m.last_day = ?), 0),
+			COALESCE((SELECT SUM(p.amount) FROM posting p WHERE p.account = name AND p.day <= ? AND p.day > CASE WHEN name LIKE ? THEN 0 ELSE ? END), 0),
+			(SELECT COUNT(*) FROM (SELECT 1 FROM posting p WHERE p.account = name AND p.day <= ? LIMIT 1) AS one)
+		FROM named WHERE name IS NOT NULL`, from, to, to, int(closed), int(day), personal+"%", int(closed), int(day))
 	return out, err
 }
 
