@@ -1,7 +1,10 @@
 package settlement
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
@@ -27,7 +30,8 @@ func (s *Spending) Add(t Spending) {
 	s.Cash += t.Cash
 }
 
-const spending = `SUM(CASE WHEN s.reverses = '' THEN 1 ELSE -1 END), SUM(s.total), SUM(s.fund), SUM(s.account), SUM(s.cash)`
+// spending are the sums over settlements s, by their names.
+const spending = `SUM(CASE WHEN s.reverses = '' THEN 1 ELSE -1 END) AS visits, SUM(s.total) AS total, SUM(s.fund) AS fund, SUM(s.account) AS account, SUM(s.cash) AS cash`
 
 // SpentOn is what was spent on the care of one scheme and kind at one level of
 // providers.
@@ -50,9 +54,10 @@ func Spent(ctx context.Context, tx *db.Tx, region string, from, to civil.Date) (
 		s.Pharmacy = kind == policy.Pharmacy
 		out = append(out, s)
 		return err
-	}, `SELECT s.scheme, s.kind, p.level, p.kind, CASE WHEN p.region <> s.region THEN 1 ELSE 0 END, `+spending+`
-		FROM settlement s JOIN provider p ON p.code = s.provider
-		WHERE s.region = ? AND s.at >= ? AND s.at < ? GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5`, region, from.String(), to.AddDays(1).String())
+	}, `SELECT s.scheme, s.kind, p.level, p.kind, CASE WHEN p.region <> ? THEN 1 ELSE 0 END, SUM(s.visits), SUM(s.total), SUM(s.fund), SUM(s.account), SUM(s.cash)
+		FROM (SELECT s.scheme, s.kind, s.provider, `+spending+` FROM settlement s WHERE s.region = ? AND s.at >= ? AND s.at < ? GROUP BY s.scheme, s.kind, s.provider) AS s
+		JOIN provider p ON p.code = s.provider
+		GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5`, region, region, from.String(), to.AddDays(1).String())
 	return out, err
 }
 
@@ -65,16 +70,26 @@ type SpentOnDisease struct {
 // Diseases lists the main diagnoses of the settlements of a region's people that
 // were made in a period, those that cost the funds most first, at most limit. That
 // of the discharge is taken before that of the admission.
-func Diseases(ctx context.Context, tx *db.Tx, region string, from, to civil.Date, limit int) (out []SpentOnDisease, err error) {
-	err = tx.Each(ctx, func(rows *db.Rows) error {
-		var s SpentOnDisease
-		err := rows.Scan(&s.Code, &s.Name, &s.Visits, &s.Total, &s.Fund, &s.Account, &s.Cash)
-		out = append(out, s)
-		return err
-	}, `SELECT COALESCE(d.code, ''), COALESCE(MIN(d.name), ''), `+spending+`
-		FROM settlement s LEFT JOIN diagnosis d ON d.visit = s.visit
-			AND d.n = (SELECT x.n FROM diagnosis x WHERE x.visit = s.visit AND x.main = 1 ORDER BY x.discharge DESC, x.n LIMIT 1)
-		WHERE s.region = ? AND s.at >= ? AND s.at < ? GROUP BY 1 ORDER BY SUM(s.fund) DESC, 1 LIMIT ?`,
-		region, from.String(), to.AddDays(1).String(), limit)
-	return out, err
+func Diseases(ctx context.Context, tx *db.Tx, region string, from, to civil.Date, limit int) ([]SpentOnDisease, error) {
+	var out []SpentOnDisease
+	at := map[string]int{}
+	err := tx.Each(ctx, func(rows *db.Rows) error {
+		var stated string
+		var s Spending
+		if err := rows.Scan(&stated, &s.Visits, &s.Total, &s.Fund, &s.Account, &s.Cash); err != nil {
+			return err
+		}
+		code, name, _ := strings.Cut(stated, "\n") // a disease may be called by several names
+		i, ok := at[code]
+		if !ok {
+			i = len(out)
+			at[code] = i
+			out = append(out, SpentOnDisease{Code: code, Name: name})
+		}
+		out[i].Add(s)
+		return nil
+	}, `SELECT COALESCE((SELECT d.code || CAST(? AS TEXT) || d.name FROM diagnosis d WHERE d.visit = s.visit AND d.main = 1 ORDER BY d.discharge DESC, d.n LIMIT 1), '') AS stated, `+spending+`
+		FROM settlement s WHERE s.region = ? AND s.at >= ? AND s.at < ? GROUP BY 1 ORDER BY 1`, "\n", region, from.String(), to.AddDays(1).String())
+	slices.SortStableFunc(out, func(a, b SpentOnDisease) int { return cmp.Compare(b.Fund, a.Fund) })
+	return out[:min(len(out), limit)], err
 }

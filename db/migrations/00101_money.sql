@@ -1,7 +1,8 @@
 -- +goose Up
 
--- The money side of the desk. Sums over a region's settlements of a period:
-CREATE INDEX settlement_region_at ON settlement (region, at);
+-- Sums over a region's settlements of a period are read from this index alone: the
+-- rows themselves hold whole documents. It grows at its end.
+CREATE INDEX settlement_spent ON settlement (region, at, scheme, kind, provider, visit, reverses, total, fund, account, cash);
 
 -- Months that one asked to close (结账申请) and another has not confirmed yet.
 CREATE TABLE month_closing (
