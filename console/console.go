@@ -103,6 +103,8 @@ func actor(s string) string {
 var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
 	{"filing.submitted", "提交备案"}, {"filing.accepted", "备案通过"}, {"filing.returned", "退回备案"}, {"filing.refused", "不予备案"}, {"filing.withdrawn", "撤销备案"},
+	{"person.settlement", "查看结算"}, {"person.statement", "下载结算单"}, {"fund.close.ask", "申请结账"}, {"fund.close.drop", "撤回结账申请"}, {"fund.close", "结账"},
+	{"clearing.file", "申报清算"}, {"clearing.approve", "审核清算"}, {"clearing.pay", "拨付清算"}, {"clearing.withdraw", "退回清算"}, {"reconcile", "对账"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
 }
