@@ -132,3 +132,10 @@ func Get(ctx context.Context, tx *db.Tx, id string) (a *Application, ok bool, er
 func Waiting(ctx context.Context, tx *db.Tx, region string) ([]Application, error) {
 	return applications(ctx, tx, `WHERE c.region = ? AND c.state IN (?, ?)`, region, Filed, Approved)
 }
+
+// CountWaiting counts the applications that Waiting lists; those to all agencies if
+// region is "".
+func CountWaiting(ctx context.Context, tx *db.Tx, region string) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM clearing WHERE state IN (?, ?) AND (region = ? OR ? = '')`, Filed, Approved, region, region).Scan(&n)
+	return n, err
+}

@@ -135,7 +135,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 		links = append(links, web.Link{Path: "/console/filings", Title: "异地备案", Icon: "travel", Count: waiting}, web.Link{Path: "/console/people", Title: "参保人", Icon: "users"})
 	}
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
-		links = append(links, moneyLinks()...)
+		links = append(links, h.moneyLinks(v)...)
 	}
 	links = append(links, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
 	if v.Who.Has(signin.Inspector, signin.Admin) {

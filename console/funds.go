@@ -12,6 +12,7 @@ import (
 	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/clearing"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
@@ -37,8 +38,16 @@ func (h *handler) moneyRoutes() []web.Route {
 	}, h.ledgerRoutes(), h.clearingRoutes())
 }
 
-func moneyLinks() []web.Link {
-	return []web.Link{{Path: "/console/funds", Title: "基金运行", Icon: "chart"}, {Path: "/console/ledger", Title: "账簿", Icon: "wallet"}, {Path: "/console/clearing", Title: "对账清算", Icon: "pay"}}
+func (h *handler) moneyLinks(v *web.Visit) []web.Link {
+	waiting := 0
+	if v.Who.Has(signin.Finance) {
+		_ = h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) { // as the other numbers beside links
+			waiting, err = clearing.CountWaiting(ctx, tx, v.Operator().Region)
+			return err
+		})
+	}
+	return []web.Link{{Path: "/console/funds", Title: "基金运行", Icon: "chart"}, {Path: "/console/ledger", Title: "账簿", Icon: "wallet"},
+		{Path: "/console/clearing", Title: "对账清算", Icon: "pay", Count: waiting}}
 }
 
 // region is the region that a page of money is about: the officer's own or, of

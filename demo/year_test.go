@@ -63,6 +63,9 @@ func TestYear(t *testing.T) {
 				if err != nil || x.known && len(waiting) < 2 {
 					t.Errorf("%d applications wait, %v", len(waiting), err)
 				}
+				if n, err := clearing.CountWaiting(ctx, tx, "990100"); err != nil || n != len(waiting) {
+					t.Errorf("%d wait by count, %d by list, %v", n, len(waiting), err)
+				}
 				p, _, err := register.ByCitizenID(ctx, tx, demo.LiJi)
 				if err != nil {
 					return err

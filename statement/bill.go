@@ -103,12 +103,23 @@ func items(b *bill.Bill) Part {
 	figure := func(head string) Column { return Column{Head: head, Share: 1.25, Figure: true} }
 	p := Part{Title: say("费用明细", "Fee list"), Columns: []Column{{Head: say("项目", "Item"), Share: 2.6}, {Head: say("类别", "Class"), Share: 1.3},
 		figure(say("金额（元）", "Amount")), figure(say("自费、超限价", "Own pay")), figure(say("先行自付", "First own pay")), figure(say("范围内", "In scope"))}}
-	for _, x := range b.Items {
+	for _, x := range b.Items[:min(len(b.Items), maxItems)] {
 		p.Rows = append(p.Rows, Row{Cells: []string{x.Name, x.Class, x.Amount.Grouped(), dash(x.Split.FullOwnPay + x.Split.OverCeiling), dash(x.Split.FirstOwnPay), dash(x.Split.InScope)}})
+	}
+	if more := b.Items[len(p.Rows):]; len(more) > 0 {
+		var sum money.Fen
+		for _, x := range more {
+			sum += x.Amount
+		}
+		p.Rows = append(p.Rows, Row{Cells: []string{fmt.Sprintf(say("另有 %d 项", "%d more"), len(more)), "", sum.Grouped()}})
 	}
 	p.Rows = append(p.Rows, Row{Sum: true, Cells: []string{say("合计", "Total"), "", b.Total.Grouped()}})
 	return p
 }
+
+// maxItems is how many lines of a fee list a statement has; those after them are
+// summed.
+const maxItems = 3000
 
 func dash(a money.Fen) string {
 	if a == 0 {

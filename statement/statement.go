@@ -26,7 +26,16 @@ const Type = "application/pdf"
 const MaxRows = 6000
 
 // ErrTooLong says that a statement has more than MaxRows.
-var ErrTooLong = fmt.Errorf("statement: more than %d rows", MaxRows)
+var ErrTooLong error = tooLong{}
+
+type tooLong struct{}
+
+func (tooLong) Error() string { return fmt.Sprintf("statement: more than %d rows", MaxRows) }
+
+// Refusal says what is wrong, for the page.
+func (tooLong) Refusal() (field, value, want string) {
+	return "", "", fmt.Sprintf("这份单据超过 %d 行，印不下；请导出 Excel", MaxRows)
+}
 
 // Document is a statement.
 type Document struct {

@@ -194,6 +194,21 @@ func TestBill(t *testing.T) {
 	}
 }
 
+// TestManyItems: of a very long fee list the end is summed, and the sum is right.
+func TestManyItems(t *testing.T) {
+	b := &bill.Bill{Lang: bill.Chinese}
+	for range maxItems + 25 {
+		b.Items = append(b.Items, bill.Item{Name: "甲类药品", Class: "甲类", Amount: 101})
+		b.Total += 101
+	}
+	d := Bill(b, Settled{Time: at})
+	pdf, err := d.PDF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, pdf, "另有 25 项", "25.25", b.Total.Grouped())
+}
+
 // TestTogether: statements are set at one time, from the same type.
 func TestTogether(t *testing.T) {
 	d := Document{Title: "基金收支报表", At: at, Parts: []Part{{Columns: []Column{{Head: "月份", Share: 1}, {Head: "收入", Share: 1, Figure: true}}, Rows: []Row{{Cells: []string{"2025-06", "1.00"}}}}}}
