@@ -10,7 +10,6 @@ import (
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
-	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/settlement"
 )
@@ -339,6 +338,3 @@ func (s *Service) DecideAppeal(ctx context.Context, tx *db.Tx, id string, again 
 	s.due(c, rules.DecideDays)
 	return c, s.step(ctx, tx, c, Accepted, actor, "重新审核："+reason)
 }
-
-// Account is the ledger account of what is owed by a claim.
-func (c *Claim) Account() string { return fund.Claim(c.ID) }

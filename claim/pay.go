@@ -455,7 +455,7 @@ func (s *Service) paid(ctx context.Context, tx *db.Tx, c *Claim, b *Batch, p *Pa
 		return err
 	}
 	if err := fund.Post(ctx, tx, fund.Entry{At: s.now(), Kind: "payout", Ref: b.ID + "/" + strconv.Itoa(p.N), Postings: []fund.Posting{
-		{Account: fund.Claim(c.ID), Amount: -p.Amount}, {Account: fund.Bank(c.Region), Amount: p.Amount}}}); err != nil {
+		{Account: fund.Claim(c.Region, c.ID), Amount: -p.Amount}, {Account: fund.Bank(c.Region), Amount: p.Amount}}}); err != nil {
 		return err
 	}
 	c.Due = 0

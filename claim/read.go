@@ -137,7 +137,7 @@ func (s *Service) Counts(ctx context.Context, tx *db.Tx, region string) (map[Sta
 
 // Owed is what the funds owe by a claim and have not paid yet.
 func (s *Service) Owed(ctx context.Context, tx *db.Tx, c *Claim) (money.Fen, error) {
-	return fund.Balance(ctx, tx, fund.Claim(c.ID))
+	return fund.Balance(ctx, tx, fund.Claim(c.Region, c.ID))
 }
 
 // Twin is a trace of an invoice elsewhere.

@@ -28,19 +28,19 @@ func (s *Service) Verify(ctx context.Context, tx *db.Tx) error {
 	if err != nil {
 		return err
 	}
-	states := map[string]State{}
+	states, accounts := map[string]State{}, map[string]string{}
 	if err := tx.Each(ctx, func(rows *db.Rows) error {
-		var id string
+		var id, region string
 		var st State
-		err := rows.Scan(&id, &st)
-		states[id] = st
+		err := rows.Scan(&id, &region, &st)
+		states[id], accounts[id] = st, fund.Claim(region, id)
 		return err
-	}, `SELECT id, state FROM claim`); err != nil {
+	}, `SELECT id, region, state FROM claim`); err != nil {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(states)) {
-		have := owed[fund.Claim(id)]
-		delete(owed, fund.Claim(id))
+		have := owed[accounts[id]]
+		delete(owed, accounts[id])
 		want := settled[id] - paid[id]
 		if have != want {
 			return fmt.Errorf("claim %s: %s is owed in the ledger; settled were %s and paid %s", id, have, settled[id], paid[id])

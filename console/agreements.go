@@ -202,13 +202,6 @@ func (h *handler) findProvider(v *web.Visit) (*providerData, error) {
 	})
 }
 
-func (h *handler) regionName(code string) string {
-	if all := h.Policies.Versions(code); len(all) > 0 {
-		return all[len(all)-1].Name
-	}
-	return code
-}
-
 // filledProposal reads a proposal from a form.
 func filledProposal(v *web.Visit, code string) (q provider.Proposal, err error) {
 	q = provider.Proposal{Provider: code, Kind: provider.Kind(v.Value("kind")), Reason: v.Value("reason")}

@@ -80,15 +80,13 @@ func New(c Config) *web.App {
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
 	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "office": officeName, "unit": unit, "answered": answered, "share": share, "ceiling": ceiling, "passed": passed},
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "office": officeName, "unit": unit, "answered": answered, "share": share, "ceiling": ceiling, "passed": passed, "entry": fund.EntryTitle, "side": side, "amount": amount, "regionName": h.regionName},
 		Routes: append(h.filingRoutes(see), []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/people", For: see, Do: h.people},
 			{Pattern: "POST /console/people", For: see, Do: h.find, Again: h.people},
 			{Pattern: "GET /console/people/{person}", For: see, Do: h.person},
 			{Pattern: "POST /console/people/{person}/reveal", For: see, Do: h.reveal, Again: h.person},
-			{Pattern: "GET /console/funds", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.funds},
-			{Pattern: "GET /console/funds.xlsx", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.fundsSheet},
 			{Pattern: "GET /console/audit", For: []signin.Role{signin.Inspector, signin.Admin}, Do: h.record},
 			{Pattern: "GET /console/operators", For: admin, Do: h.operators},
 			{Pattern: "POST /console/operators", For: admin, Do: h.addOperator, Again: h.operators},
@@ -102,6 +100,7 @@ func New(c Config) *web.App {
 	app.Routes = append(app.Routes, h.catalogueRoutes()...)
 	app.Routes = append(app.Routes, h.tipoffRoutes()...)
 	app.Routes = append(app.Routes, h.noticeRoutes()...)
+	app.Routes = append(app.Routes, h.moneyRoutes()...)
 	return app
 }
 
@@ -118,6 +117,8 @@ var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
 	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"provider.add", "登记外地机构"},
 	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"}, {"paper.put", "交材料"}, {"paper.remove", "撤回材料"}, {"paper.view", "查看材料"},
+	{"person.settlement", "查看结算"}, {"person.statement", "下载结算单"}, {"fund.close.ask", "申请结账"}, {"fund.close.drop", "撤回结账申请"}, {"fund.close", "结账"},
+	{"clearing.file", "申报清算"}, {"clearing.approve", "审核清算"}, {"clearing.pay", "拨付清算"}, {"clearing.withdraw", "退回清算"}, {"reconcile", "对账"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
 	{"catalogue.proposed", "提出目录调整"}, {"catalogue.approved", "批准目录调整"}, {"catalogue.", "目录调整"}, {"publish_catalogue", "发布目录"}, {"agreement.proposed", "提出协议事项"}, {"agreement.approved", "批准协议事项"}, {"agreement.", "协议事项"}, {"rulebook.draft", "上传政策包"}, {"rulebook.issued", "启用政策包"}, {"rulebook.withdrawn", "撤回政策包"}, {"rulebook.", "政策包"},
 	{"tipoff.reveal", "查看举报人"}, {"tipoff.", "举报"}, {"notice.", "维护公告"},
@@ -173,7 +174,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	}
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
 		links = append(links, web.Link{Path: "/console/payouts", Title: "报销款支付", Icon: "pay", Count: payouts})
-		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
+		links = append(links, h.moneyLinks(v)...)
 	}
 	links = append(links, h.tipoffLinks(v)...)
 	links = append(links, web.Link{Path: "/console/providers", Title: "定点机构", Icon: "hospital", Count: agreements}, web.Link{Path: "/console/catalogue", Title: "目录", Icon: "drug", Count: revisions}, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book", Count: versions})
@@ -398,61 +399,6 @@ func (h *handler) reveal(v *web.Visit) error {
 	}
 	d.Revealed = true
 	return v.Show("person.html", open.Name, d)
-}
-
-// Funds
-
-type fundRow struct {
-	Region, Fund, Title string
-	Balance             money.Fen
-}
-
-func (h *handler) fundRows(v *web.Visit) (rows []fundRow, err error) {
-	prefix := "fund:"
-	if region := v.Operator().Region; region != "" {
-		prefix = fund.FundAccount(region, "")
-	}
-	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
-		balances, err := fund.Balances(ctx, tx, prefix, 0)
-		for account, b := range balances {
-			parts := strings.SplitN(account, ":", 3)
-			if len(parts) != 3 {
-				return fmt.Errorf("console: account %q", account)
-			}
-			r := fundRow{Region: parts[1], Fund: parts[2], Title: parts[2], Balance: b}
-			if p, err := h.Policies.At(r.Region, h.Today()); err == nil {
-				for _, f := range p.Funds() {
-					if f.ID == r.Fund {
-						r.Title = f.Title
-					}
-				}
-			}
-			rows = append(rows, r)
-		}
-		return err
-	})
-	slices.SortFunc(rows, func(a, b fundRow) int { return strings.Compare(a.Region+a.Fund, b.Region+b.Fund) })
-	return rows, err
-}
-
-func (h *handler) funds(v *web.Visit) error {
-	rows, err := h.fundRows(v)
-	if err != nil {
-		return err
-	}
-	return v.Show("funds.html", "基金", rows)
-}
-
-func (h *handler) fundsSheet(v *web.Visit) error {
-	rows, err := h.fundRows(v)
-	if err != nil {
-		return err
-	}
-	t := sheet.Table{Title: "基金余额", Head: []string{"统筹区", "基金", "名称", "余额（元）"}}
-	for _, r := range rows {
-		t.Rows = append(t.Rows, []any{r.Region, r.Fund, r.Title, r.Balance})
-	}
-	return h.sheet(v, t)
 }
 
 // The record

@@ -151,7 +151,11 @@ func TestCloseMonth(t *testing.T) {
 	}
 	closeMonth := func(m time.Month, at time.Time) error {
 		return d.Update(ctx, func(tx *db.Tx) error {
-			return fund.CloseMonth(ctx, tx, civil.Date(20250015+100*int(m)), at, "auditor")
+			day := civil.Date(20250015 + 100*int(m))
+			if err := fund.AskClose(ctx, tx, day, at, "asks"); err != nil {
+				return err
+			}
+			return fund.ConfirmClose(ctx, tx, day, at, "confirms")
 		})
 	}
 	if err := closeMonth(time.February, day(2025, 5, 1)); err == nil {

@@ -23,7 +23,7 @@ import (
 
 // clearings are the transactions of reconciliation and clearing (对账清算).
 var clearings = map[string]operation{
-	"3201": {(*Server).reconcileTotals, true},
+	"3201": {(*Server).reconcileTotals, false},
 	"3202": {(*Server).reconcileDetails, false},
 	"3203": {(*Server).applyForClearing, false},
 }
@@ -85,16 +85,17 @@ func (s *Server) reconcileTotals(ctx context.Context, tx *db.Tx, r *request, a *
 	out.set("setl_optins", in.text("setl_optins"))
 	gaps := ours.Gaps(theirs...)
 	out.set("stmt_rslt", agreement(len(gaps) == 0))
-	if len(gaps) == 0 {
-		out.set("stmt_rslt_dscr", "平：结算 "+strconv.Itoa(ours.Count)+" 笔，医疗费总额 "+ours.Total.String())
-		return nil
+	says := "平：结算 " + strconv.Itoa(ours.Count) + " 笔，医疗费总额 " + ours.Total.String()
+	if len(gaps) > 0 {
+		texts := gapTexts(gaps)
+		if only := sideWords[scope.Side]; only != "" {
+			texts = append(texts, "；"+only)
+		}
+		says = fit("", texts, maxMessage)
 	}
-	texts := gapTexts(gaps)
-	if only := sideWords[scope.Side]; only != "" {
-		texts = append(texts, "；"+only)
-	}
-	out.set("stmt_rslt_dscr", fit("", texts, maxMessage))
-	return nil
+	out.set("stmt_rslt_dscr", says)
+	return clearing.Keep(ctx, tx, clearing.Reconciled{Provider: r.provider, Period: scope.Period, Scope: scope.Words(), At: r.received, Actor: r.actor(),
+		Stated: len(theirs), Differ: len(gaps), Says: says})
 }
 
 // side reads which settlements are reconciled (退费结算标志): 0 asks for those
@@ -249,6 +250,10 @@ func (s *Server) reconcileDetails(ctx context.Context, tx *db.Tx, r *request, a 
 		r.warnings = append(r.warnings, g.String())
 	}
 	r.warnings = append(r.warnings, warnings...)
+	if err := clearing.Keep(ctx, tx, clearing.Reconciled{Provider: r.provider, Period: scope.Period, Details: true, Scope: scope.Words(), At: r.received, Actor: r.actor(),
+		Stated: len(lines), Differ: differ, Says: summary, File: kept.Number}); err != nil {
+		return err
+	}
 	return audit.Append(ctx, tx, audit.Record{At: r.received, Actor: r.actor(), Action: "reconcile", Subject: kept.Number, Details: map[string]any{
 		"provider": r.provider, "from": scope.From, "to": scope.To, "stated": len(lines), "differ": differ,
 	}})

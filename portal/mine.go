@@ -402,11 +402,12 @@ func (h *handler) care(v *web.Visit) error {
 	return v.Show("care.html", v.Say("就医记录", "My care"), rows)
 }
 
-func (h *handler) settlement(v *web.Visit) error {
-	var st *settlement.Settlement
-	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
+// ownSettlement finds the settlement that the address names, if it is of whom the
+// session is about; what a reversal reversed explains it.
+func (h *handler) ownSettlement(v *web.Visit) (st *settlement.Settlement, err error) {
+	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		found, ok, err := h.Settlement.Get(ctx, tx, v.PathValue("settlement"))
-		if err == nil && ok && found.Reverses != "" { // what it reversed explains it
+		if err == nil && ok && found.Reverses != "" {
 			found, ok, err = h.Settlement.Get(ctx, tx, found.Reverses)
 		}
 		if err == nil && (!ok || found.Person.ID != v.Who.Acting.ID) {
@@ -414,7 +415,13 @@ func (h *handler) settlement(v *web.Visit) error {
 		}
 		st = found
 		return err
-	}); err != nil {
+	})
+	return st, err
+}
+
+func (h *handler) settlement(v *web.Visit) error {
+	st, err := h.ownSettlement(v)
+	if err != nil {
 		return err
 	}
 	b := web.NewBill(v.Lang, &st.Case, &st.Result, st.Steps)

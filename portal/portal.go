@@ -115,6 +115,7 @@ func New(c Config) *web.App {
 	routes = append(routes, h.claimRoutes()...)
 	routes = append(routes, h.recognitionRoutes()...)
 	routes = append(append(routes, h.answerRoutes()...), h.reportRoutes()...)
+	routes = append(routes, h.statementRoutes()...)
 	if len(c.Personas) > 0 {
 		routes = append(routes, web.Route{Pattern: "POST /sign-in/demo", For: web.Everyone, Do: h.demo, Again: h.door})
 	}

@@ -204,6 +204,11 @@ func Districts(ctx context.Context, tx *db.Tx, region string) (all []string, err
 
 func contains(part string) string { return catalogue.Contains(part) }
 
+// InRegion lists the providers of a region, in order of their codes.
+func InRegion(ctx context.Context, tx *db.Tx, region string) (all []Provider, err error) {
+	return list(ctx, tx, columns+`WHERE region = ? ORDER BY code`, region)
+}
+
 func scan(row interface{ Scan(...any) error }) (p Provider, err error) {
 	err = row.Scan(&p.Code, &p.Name, &p.Region, &p.Level, &p.Kind, &p.Designated, &p.Private, &p.CreditCode, &p.District, &p.Address, &p.Position.Lat, &p.Position.Lon, &p.Away)
 	return p, err

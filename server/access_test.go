@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/filing"
+	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/provider"
@@ -153,6 +155,21 @@ func openAccess(t *testing.T) *access {
 	a.own["item"], a.other["item"] = "DRG990000002", "nothing"
 	a.own["revision"], a.other["revision"] = revise(t, a.server, &Config{Now: now}), "nothing"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
+	entry := func(provider string) (id string) {
+		must(a.server.DB.View(ctx, func(tx *db.Tx) error {
+			leaf, err := fund.Leaf(ctx, tx, fund.Payable(provider), fund.Period{}, 0, 1)
+			if err == nil && len(leaf.Movements) > 0 {
+				id = strconv.FormatInt(leaf.Movements[0].Entry, 10)
+			}
+			return err
+		}))
+		return id
+	}
+	a.own["account"], a.other["account"] = fund.Payable("H99010000201"), fund.Payable("H99020000101")
+	a.own["entry"], a.other["entry"] = entry("H99010000201"), "1"
+	a.own["provider"], a.other["provider"] = "H99010000201", "H99020000101"
+	a.own["month"], a.other["month"] = "2025-05", "2025-04"
+	a.own["clearing"], a.other["clearing"] = "C2025050000000001", "C2025050000000002"
 	a.own["question"], a.other["question"] = "33", "1"
 	told := func() (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {

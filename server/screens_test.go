@@ -162,7 +162,7 @@ func TestConsoleScreens(t *testing.T) {
 		{"package", "/console/packages/500000", []string{"比较"}},
 		{"forbidden-link", "/", []string{"进入工作台"}},
 	})
-	tour(t, "office-finance", "caiwu", []screen{{"funds", "/console/funds", []string{"基金", "余额"}}})
+	tour(t, "office-finance", "caiwu", []screen{{"funds", "/console/funds", []string{"基金运行", "期末结余"}}})
 	tour(t, "office-admin", "guanli", []screen{
 		{"operators", "/console/operators", []string{"李初审", "复核", "初始密码"}},
 		{"operator", "/console/operators/shouli", []string{"重设密码", "停用"}},

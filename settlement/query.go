@@ -226,6 +226,6 @@ func MonthSums(ctx context.Context, tx *db.Tx, provider string, since civil.Date
 		all = append(all, m)
 		return err
 	}, `SELECT SUBSTR(at, 1, 7), COUNT(*), CAST(SUM(total) AS BIGINT), CAST(SUM(fund) AS BIGINT), CAST(SUM(account) AS BIGINT), CAST(SUM(cash) AS BIGINT)
-		FROM settlement WHERE provider = ? AND at >= ? GROUP BY SUBSTR(at, 1, 7) ORDER BY 1 DESC`, provider, since.String())
+		FROM settlement WHERE provider = ? AND claim = '' AND at >= ? GROUP BY SUBSTR(at, 1, 7) ORDER BY 1 DESC`, provider, since.String())
 	return all, err
 }

@@ -222,7 +222,7 @@ func postings(st *Settlement) []fund.Posting {
 // payee is the account of who is owed what funds pay of a settlement.
 func payee(st *Settlement) string {
 	if st.Visit.Claim != "" {
-		return fund.Claim(st.Visit.Claim)
+		return fund.Claim(st.Case.Region, st.Visit.Claim)
 	}
 	return fund.Payable(st.Provider.Code)
 }

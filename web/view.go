@@ -45,6 +45,15 @@ var china = time.FixedZone("CST", 8*60*60)
 // Synthetic reports whether the data is made up.
 func (v *Visit) Synthetic() bool { return v.site.Synthetic }
 
+// Mark stands across statements on paper: that the data is made up, "" where it is
+// not.
+func (v *Visit) Mark() string {
+	if !v.site.Synthetic {
+		return ""
+	}
+	return v.Say("演示数据", "MADE UP DATA")
+}
+
 // Notice is of maintenance, "" for none.
 func (v *Visit) Notice() string {
 	if v.site.Notice == nil {

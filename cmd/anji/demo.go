@@ -94,6 +94,9 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 			if shown != nil {
 				seeded, shown = did, nil
 			}
+			if did && err == nil {
+				err = demo.Year(ctx, s.DB, s.Register, store, civil.Of(now()))
+			}
 			return err
 		})
 	if err != nil {

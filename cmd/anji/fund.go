@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -24,7 +25,7 @@ func fundCommand() *cobra.Command {
 balances are sums of postings. What is owed or belongs to a fund is positive,
 what was paid out of it negative.`,
 	}
-	cmd.AddCommand(fundBalancesCommand(), fundStatementCommand(), fundCloseCommand())
+	cmd.AddCommand(fundBalancesCommand(), fundStatementCommand(), fundCloseCommand(), fundConfirmCommand())
 	return cmd
 }
 
@@ -116,15 +117,23 @@ func fundStatementCommand() *cobra.Command {
 }
 
 func fundCloseCommand() *cobra.Command {
+	return fundMonthCommand("close", "Ask to close a month (结账申请)", `Asks that a month be closed; another person confirms it (anji fund confirm).
+Months are closed in order, when they are over.`, "已申请结账，等另一人确认 asked", fund.AskClose)
+}
+
+func fundConfirmCommand() *cobra.Command {
+	return fundMonthCommand("confirm", "Close a month that another person asked to close (结账)", `Keeps the balance of every account but the personal ones at the month's end;
+nothing is posted in it or before it afterwards. Who asked cannot confirm.`, "已结账 closed", fund.ConfirmClose)
+}
+
+func fundMonthCommand(name, short, long, done string, do func(context.Context, *db.Tx, civil.Date, time.Time, string) error) *cobra.Command {
 	var f dataFlags
 	var by string
 	cmd := &cobra.Command{
-		Use:   "close",
-		Short: "Close a month (结账)",
-		Long: `Keeps the balance of every account but the personal ones at the month's end;
-nothing is posted in it or before it afterwards. Months are closed in order,
-when they are over.`,
-		Example: "  anji fund close --data ./anji-data --month 2026-10 --by 张会计",
+		Use:     name,
+		Short:   short,
+		Long:    long,
+		Example: "  anji fund " + name + " --data ./anji-data --month 2026-10 --by 张会计",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			day, err := civil.Parse(f.month + "-01")
@@ -132,16 +141,16 @@ when they are over.`,
 				return fmt.Errorf("--month %q: want a month such as 2026-10", f.month)
 			}
 			err = f.store(cmd.Context(), func(d *db.DB) error {
-				return d.Update(cmd.Context(), func(tx *db.Tx) error { return fund.CloseMonth(cmd.Context(), tx, day, time.Now(), by) })
+				return d.Update(cmd.Context(), func(tx *db.Tx) error { return do(cmd.Context(), tx, day, time.Now(), by) })
 			})
 			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s 已结账 closed\n", f.month)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", f.month, done)
 			}
 			return err
 		},
 	}
 	f.add(cmd, "month")
-	cmd.Flags().StringVar(&by, "by", "", "who closes it (needed)")
+	cmd.Flags().StringVar(&by, "by", "", "who does it (needed)")
 	_ = cmd.MarkFlagRequired("by")
 	return cmd
 }
