@@ -231,7 +231,10 @@ func TestFollow(t *testing.T) {
 	defer s.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { s.follow(ctx, time.Millisecond); close(done) }()
+	go func() {
+		follow(ctx, time.Millisecond, s.log, func() error { return s.rules.Refresh(ctx, s.DB) })
+		close(done)
+	}()
 	issueNext(t, s, "2025-07-01") // which leaves this server's packages as they are
 	for len(c.Policies.Versions("990100")) < 2 {
 		runtime.Gosched()

@@ -117,6 +117,11 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Serve answers on l until ctx ends, then lets what is under way finish.
 func (s *Sandbox) Serve(ctx context.Context, l net.Listener) error {
+	go follow(ctx, followEvery, s.c.log(), func() error {
+		g := s.enter()
+		defer g.users.Done()
+		return g.rules.Refresh(ctx, g.DB)
+	})
 	return serve(ctx, l, s, s.pages.Close)
 }
 

@@ -224,13 +224,16 @@ func (s *Server) healthy(ctx context.Context) error {
 // Serve answers on l until ctx ends, then lets what is under way finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go s.tidy(ctx)
-	go s.follow(ctx, 3*time.Second)
+	go follow(ctx, followEvery, s.log, func() error { return s.rules.Refresh(ctx, s.DB) })
 	return serve(ctx, l, s.Handler, nil)
 }
 
-// follow learns, until ctx ends, of packages that another process issued. They
-// hold from the next day at the earliest: some seconds do not matter.
-func (s *Server) follow(ctx context.Context, every time.Duration) {
+// followEvery is how often a process asks whether packages were issued. They hold
+// from the next day at the earliest: some seconds do not matter.
+const followEvery = 3 * time.Second
+
+// follow learns by refresh, until ctx ends, of packages that another process issued.
+func follow(ctx context.Context, every time.Duration, log *slog.Logger, refresh func() error) {
 	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
@@ -238,8 +241,8 @@ func (s *Server) follow(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if err := s.rules.Refresh(ctx, s.DB); err != nil && ctx.Err() == nil {
-				s.log.Error("server: the packages are not known to be up to date", "error", err)
+			if err := refresh(); err != nil && ctx.Err() == nil {
+				log.Error("server: the packages are not known to be up to date", "error", err)
 			}
 		}
 	}
