@@ -232,7 +232,7 @@ func between(ctx context.Context, tx *db.Tx, p Period, f func(*row) error, condi
 		return f(&r)
 	}, `SELECT s.id, s.visit, s.person, s.at, s.region, p.region, s.scheme, s.kind, s.total, s.fund, s.account, s.cash, s.hospital, s.in_scope
 		FROM settlement s JOIN provider p ON p.code = s.provider
-		WHERE s.at >= ? AND s.at < ? AND `+condition+` ORDER BY s.n`, append([]any{from, to}, args...)...)
+		WHERE s.claim = '' AND s.at >= ? AND s.at < ? AND `+condition+` ORDER BY s.n`, append([]any{from, to}, args...)...)
 }
 
 // Disagreement says that what a provider states is not what the ledger holds.

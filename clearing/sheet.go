@@ -158,7 +158,7 @@ func fundsBetween(ctx context.Context, tx *db.Tx, p Period, f func(partKey, Fund
 		return err
 	}, `SELECT s.at, p.region, s.region, s.scheme, s.kind, s.funds
 		FROM settlement s JOIN provider p ON p.code = s.provider
-		WHERE s.at >= ? AND s.at < ? AND `+condition+` ORDER BY s.n`, append([]any{from, to}, args...)...)
+		WHERE s.claim = '' AND s.at >= ? AND s.at < ? AND `+condition+` ORDER BY s.n`, append([]any{from, to}, args...)...)
 }
 
 // Over reports whether the month is over, so that nothing more is settled in it.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/anji-platform/anji/audit"
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
@@ -48,8 +49,10 @@ type Config struct {
 	SignIn     *signin.Service
 	Settlement *settlement.Service
 	Filings    *filing.Service
-	Papers     paper.Cleaner // makes safe what is handed in at the counter
 	Privacy    *privacy.Service
+	Claims     *claim.Service
+	Papers     *paper.Service
+	Cleaner    *paper.Cleaner
 }
 
 type handler struct{ Config }
@@ -66,8 +69,8 @@ func New(c Config) *web.App {
 	all := signin.Officers()
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
-	return &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "office": officeName},
+	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "office": officeName, "unit": unit},
 		Routes: append(h.filingRoutes(see), []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/people", For: see, Do: h.people},
@@ -85,6 +88,8 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}", For: admin, Do: h.changeOperator, Again: h.operator},
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}...)}
+	app.Routes = append(app.Routes, h.claimRoutes()...)
+	return app
 }
 
 // actor is who did something, in words.
@@ -98,9 +103,19 @@ func actor(s string) string {
 // actions name what stands in the record, by how it begins.
 var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
-	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"}, {"paper.put", "交材料"}, {"paper.remove", "撤回材料"}, {"paper.view", "查看材料"},
+	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"paper.", "材料"}, {"provider.add", "登记外地机构"},
+	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
+}
+
+// unit writes a unit price, of six decimals, without its last zeros.
+func unit(price int64) string {
+	s := strings.TrimRight(fmt.Sprintf("%d.%06d", price/1_000_000, price%1_000_000), "0")
+	for len(s)-strings.IndexByte(s, '.') < 3 {
+		s += "0"
+	}
+	return s
 }
 
 // action names what was done.
@@ -118,17 +133,23 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	if o == nil {
 		return nil
 	}
-	waiting := 0
+	waiting, claims, payouts := 0, 0, 0
 	_ = h.Read(v, func(ctx context.Context, tx *db.Tx) error { // a number beside a link: a page goes without it
 		all, err := h.Filings.Counts(ctx, tx, h.pool(v), h.Today())
 		waiting, _ = waits(all)
+		if err != nil {
+			return err
+		}
+		states, err := h.Claims.Counts(ctx, tx, h.pool(v))
+		claims, payouts = states[first(v)], states[claim.Approved]
 		return err
 	})
 	links := []web.Link{{Path: "/console", Title: "工作台", Icon: "home"}}
 	if v.Who.Has(signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer) {
-		links = append(links, web.Link{Path: "/console/filings", Title: "备案与认定", Icon: "travel", Count: waiting}, web.Link{Path: "/console/people", Title: "参保人", Icon: "users"})
+		links = append(links, web.Link{Path: "/console/filings", Title: "备案与认定", Icon: "travel", Count: waiting}, web.Link{Path: "/console/claims", Title: "手工报销", Icon: "claim", Count: claims}, web.Link{Path: "/console/people", Title: "参保人", Icon: "users"})
 	}
 	if v.Who.Has(signin.Finance, signin.Inspector, signin.Viewer) {
+		links = append(links, web.Link{Path: "/console/payouts", Title: "报销款支付", Icon: "pay", Count: payouts})
 		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
 	}
 	links = append(links, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
@@ -229,20 +250,23 @@ func (h *handler) find(v *web.Visit) error {
 }
 
 type personData struct {
-	Person    enrolment.Person
-	Revealed  bool
-	Coverage  *coverage.Answer
-	Unknown   string
-	Spells    []enrolment.Insurance
-	Classes   []enrolment.Class
-	Diseases  []enrolment.SpecialDisease
-	Balance   money.Fen
-	Care      []*settlement.Settlement
-	Filings   []*filing.Application
-	Record    []audit.Entry
-	Today     civil.Date
-	Inspector bool
-	Apply     counterForms // what may be taken at the counter
+	Person     enrolment.Person
+	Revealed   bool
+	Coverage   *coverage.Answer
+	Unknown    string
+	Spells     []enrolment.Insurance
+	Classes    []enrolment.Class
+	Diseases   []enrolment.SpecialDisease
+	Balance    money.Fen
+	Care       []*settlement.Settlement
+	Filings    []*filing.Application
+	Claims     []*claim.Claim
+	ClaimRules *policy.ClaimRules
+	Kinds      []policy.VisitKind
+	Record     []audit.Entry
+	Today      civil.Date
+	Inspector  bool
+	Apply      counterForms // what may be taken at the counter
 }
 
 // findPerson finds the person that the address names, if they are of the
@@ -274,6 +298,9 @@ func (h *handler) person(v *web.Visit) error {
 // all reads all that is known of a person (360°), and keeps on record who looked.
 func (h *handler) all(v *web.Visit, p enrolment.Person) (*personData, error) {
 	d := &personData{Person: p, Today: h.Today(), Inspector: v.Who.Has(signin.Inspector)}
+	if rules, err := h.Claims.Rules(p.Region); err == nil {
+		d.ClaimRules, d.Kinds = rules, claim.Kinds()
+	}
 	err := h.Write(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if d.Apply, err = h.counterForms(ctx, tx, v, &p); err != nil {
 			return err
@@ -304,6 +331,9 @@ func (h *handler) all(v *web.Visit, p enrolment.Person) (*personData, error) {
 			return err
 		}
 		if d.Filings, err = h.Filings.OfPerson(ctx, tx, p.ID); err != nil {
+			return err
+		}
+		if d.Claims, err = h.Claims.OfPerson(ctx, tx, p.ID); err != nil {
 			return err
 		}
 		d.Record, err = audit.List(ctx, tx, audit.OfPerson(p.ID), 0, 20)

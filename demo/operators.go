@@ -11,6 +11,7 @@ var Operators = []signin.Operator{
 	{Name: "shouli", Title: "王受理", Roles: []signin.Role{signin.Intake}, Region: "990100"},
 	{Name: "quxian", Title: "何区县受理", Roles: []signin.Role{signin.Intake}, Region: "990101"},
 	{Name: "chushen", Title: "李初审", Roles: []signin.Role{signin.Review}, Region: "990100"},
+	{Name: "chushen2", Title: "何初审", Roles: []signin.Role{signin.Review}, Region: "990100"},
 	{Name: "fuhe", Title: "赵复核", Roles: []signin.Role{signin.Recheck}, Region: "990100"},
 	{Name: "caiwu", Title: "钱财务", Roles: []signin.Role{signin.Finance}, Region: "990100"},
 	{Name: "caiwu2", Title: "孙财务", Roles: []signin.Role{signin.Finance}, Region: "990100"},

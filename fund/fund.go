@@ -3,7 +3,7 @@
 // changed or removed.
 //
 // Account names: fund:REGION:FUND, acct:PERSON (个人账户), payable:PROVIDER
-// (应付定点机构), opening:REGION, bank:REGION, fiscal:REGION (财政补助),
+// (应付定点机构), claim:CLAIM (应付报销款), opening:REGION, bank:REGION, fiscal:REGION (财政补助),
 // held:REGION (暂收款), moved:REGION:REGION (转移), receivable:REGION:REGION and owed:REGION:REGION (异地清算
 // between agencies).
 //
@@ -49,6 +49,9 @@ func FundAccount(region, fund string) string { return "fund:" + region + ":" + f
 
 // Payable is what is owed to a provider (应付).
 func Payable(provider string) string { return "payable:" + provider }
+
+// Claim is what is owed to the person of a claim (应付报销款).
+func Claim(id string) string { return "claim:" + id }
 
 // Opening is where balances taken over from before Anji come from.
 func Opening(region string) string { return "opening:" + region }

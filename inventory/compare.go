@@ -82,7 +82,7 @@ func Compare(ctx context.Context, tx *db.Tx, provider string, p Period) ([]Diffe
 		FROM settlement s JOIN settled d ON d.visit = s.visit AND d.settlement = s.id
 			JOIN fee f ON f.visit = d.visit AND f.n >= d.first AND f.n <= d.last
 			LEFT JOIN fee o ON o.visit = f.visit AND o.serial = f.original AND f.original <> ''
-		WHERE s.provider = ? AND s.at >= ? AND COALESCE(o.day, f.day) >= ? AND COALESCE(o.day, f.day) <= ?
+		WHERE s.provider = ? AND s.claim = '' AND s.at >= ? AND COALESCE(o.day, f.day) >= ? AND COALESCE(o.day, f.day) <= ?
 		GROUP BY f.item`, provider, p.From.AddDays(-1).String(), int(p.From), int(p.To))
 	if err != nil {
 		return nil, err

@@ -43,6 +43,11 @@ func (v Cause) Title() string         { return causeDomain.labels[v] }
 func (v LineClass) Title() string     { return classDomain.labels[v] }
 func (v InsuredStatus) Title() string { return insuredDomain.labels[v] }
 
+// Causes lists all causes.
+func Causes() []Cause {
+	return []Cause{Illness, ThirdParty, ThirdPartyMissing, WorkInjury, PublicHealth, Abroad}
+}
+
 // Names lists what the calculator contract allows for each enumeration.
 func Names(enumeration string) []string {
 	for _, d := range []*domain{schemeDomain, levelDomain, providerDomain, visitDomain, filingDomain, causeDomain, insuredDomain, sexDomain, classDomain} {

@@ -323,6 +323,9 @@ func (b *builder) calendar(n *yaml.Node) {
 	if d := get(n, "special_diseases"); d != nil {
 		p.special = b.specialDiseases(d)
 	}
+	if c := get(n, "claims"); c != nil {
+		p.claims = b.claimRules(c)
+	}
 	if r := get(n, "reversal"); r != nil {
 		p.replaysLater = str(r, "later") == "replay"
 		p.reversalSources = b.sourcesOf(r)

@@ -38,6 +38,7 @@ type Package struct {
 	relatives         []Relative       // who may be let use a personal account
 	away              *AwayFiling      // nil: not said
 	special           *SpecialDiseases // nil: not said
+	claims            *ClaimRules      // nil: not said
 	relativesSources  []*Source
 	aidContributes    bool
 	reversalSources   []*Source

@@ -213,6 +213,23 @@ var (
 			)), "病种"),
 			req("source", sources, "依据"),
 		), "门诊慢特病认定；不写则不受理认定申请"),
+		opt("claims", obj(
+			opt("months", enumOf(validMonths()...), "出院或就诊之日起几个月内申请；不写则不限"),
+			opt("accept_days", enumOf(workingDays()...), "几个工作日内受理；不写则没有期限"),
+			opt("decide_days", enumOf(workingDays()...), "受理后几个工作日内审核完；不写则没有期限"),
+			opt("pay_days", enumOf(workingDays()...), "审核通过后几个工作日内支付；不写则没有期限"),
+			opt("appeal_days", enumOf(counts(180)...), "决定后几天内可以申诉；不写则不能申诉"),
+			opt("papers", listOf(text), "都要交的材料；不写则按国家的规定"),
+			opt("outpatient_papers", listOf(text), "门诊另要交的材料"),
+			opt("stay_papers", listOf(text), "住院另要交的材料"),
+			opt("reasons", mapOf(obj(
+				opt("papers", listOf(text), "因此另要交的材料"),
+				opt("emergency", boolean, "异地急诊，视同备案"),
+				opt("filed", boolean, "须先有就医地的备案，可以补办"),
+				req("source", sources, "依据"),
+			)), "可以申请的原因；不写则按国家的规定"),
+			req("source", sources, "依据"),
+		), "手工（零星）报销；不写则按国家的规定"),
 		opt("family_aid", obj(
 			opt("contributions", &shape{kind: kBool}, "也可用来缴纳他们的居民医保费；不写则否"),
 			req("relations", listOf(enumOf(RelativeNames()...)), "可以授权使用的人与账户所有人的关系：配偶、父母、子女、兄弟姐妹、祖父母（外祖父母）、孙子女（外孙子女）"),

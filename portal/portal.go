@@ -11,6 +11,7 @@ import (
 
 	"github.com/anji-platform/anji/account"
 	"github.com/anji-platform/anji/channel"
+	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/enrolment"
@@ -42,7 +43,9 @@ type Config struct {
 	Wallet     *channel.Wallet
 	Privacy    *privacy.Service
 	Filings    *filing.Service
-	Papers     paper.Cleaner // makes safe what people hand in
+	Claims     *claim.Service
+	Papers     *paper.Service
+	Cleaner    *paper.Cleaner
 	// Pay makes an order for a bill and returns where to pay it, from where the
 	// person comes back to a page; nil: nothing can be paid online here.
 	Pay func(ctx context.Context, bill, back string) (address string, err error)
@@ -92,7 +95,7 @@ func New(c Config) *web.App {
 		{Pattern: "GET /me/care/{settlement}", For: people, Do: h.settlement},
 		{Pattern: "GET /me/filings", For: people, Do: h.filings},
 		{Pattern: "GET /me/filings/new", For: people, Do: h.newFiling},
-		{Pattern: "POST /me/filings", For: people, Do: h.applyFiling, Again: h.newFiling, Limit: maxSheets*paper.MaxSize + 64<<10},
+		{Pattern: "POST /me/filings", For: people, Do: h.applyFiling, Again: h.newFiling, Limit: uploadLimit},
 		{Pattern: "GET /me/filings/{application}", For: people, Do: h.filing},
 		{Pattern: "POST /me/filings/{application}/complete", For: people, Do: h.completeFiling, Again: h.filing},
 		{Pattern: "POST /me/filings/{application}/withdraw", For: people, Do: h.withdrawFiling, Again: h.filing},
@@ -105,7 +108,7 @@ func New(c Config) *web.App {
 		{Pattern: "POST /me/password", For: people, Do: h.password, Again: h.passwordForm},
 		{Pattern: "POST /me/copy", For: people, Do: h.copy, Again: h.me},
 	}
-	routes = append(routes, h.recognitionRoutes()...)
+	routes = append(append(routes, h.claimRoutes()...), h.recognitionRoutes()...)
 	if len(c.Personas) > 0 {
 		routes = append(routes, web.Route{Pattern: "POST /sign-in/demo", For: web.Everyone, Do: h.demo, Again: h.door})
 	}

@@ -64,6 +64,8 @@ var holdings = []holding{
 	{"special_disease", "门诊慢特病", []string{"person"}, "code, name, special, from_day, to_day", rights},
 	{"filing", "异地就医备案", []string{"person"}, "region, kind, from_day, to_day", rights},
 	{"filing_application", "备案申请", []string{"person"}, "id, kind, region, provider, from_day, to_day, state", rights},
+	{"claim", "手工报销申请", []string{"person"}, "id, reason, kind, state, provider, from_day, to_day, total, made", books},
+	{"paper", "材料", []string{"person"}, "id, matter, label, name, kind, size, at, removed", books},
 	{"designation", "人员定点", []string{"person"}, "purpose, provider, from_day, to_day, note", rights},
 	{"visit", "就诊", []string{"person"}, "id, provider, kind, begun, disease_name, department", rights},
 	{"settlement", "结算", []string{"person"}, "id, at, provider, total, in_scope, fund, account, cash, reverses, note", books},

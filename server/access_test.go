@@ -1,11 +1,8 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image"
-	"image/png"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -14,11 +11,13 @@ import (
 	"testing"
 
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/paper"
+	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
 	"github.com/anji-platform/anji/web"
@@ -42,6 +41,9 @@ func (a *access) path(pattern string, names map[string]string) string {
 	path = strings.ReplaceAll(path, "{$}", "")
 	return parameter.ReplaceAllStringFunc(path, func(p string) string {
 		name := p[1 : len(p)-1]
+		if name == "paper" && strings.Contains(pattern, "{application}") {
+			name = "sheet" // the paper of an application, not of a claim
+		}
 		v, ok := names[name]
 		if !ok {
 			a.Fatalf("%s: the test knows no %s; say in access_test.go what it names", pattern, name)
@@ -143,8 +145,6 @@ func openAccess(t *testing.T) *access {
 	a.own["operator"], a.other["operator"] = "shouli", "nobody"
 	a.own["region"], a.other["region"] = "990100", "000001"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
-	sheet, err := (&paper.Cleaner{}).Clean(ctx, photograph(t))
-	must(err)
 	filed := func(person string, names map[string]string) { // returned, so that papers may be handed in
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
 			x, err := a.server.filings.ApplyAway(ctx, tx, filing.AwayRequest{Person: person, Channel: filing.Window, Actor: "test",
@@ -153,16 +153,30 @@ func openAccess(t *testing.T) *access {
 				return err
 			}
 			names["application"] = x.ID
-			if _, err := a.server.filings.HandIn(ctx, tx, x.ID, person, []filing.Sheet{{Label: "居住证", Name: "a.jpg", Clean: sheet}}, "test"); err != nil {
+			if _, err := a.server.filings.HandIn(ctx, tx, x.ID, person, []filing.Sheet{{Label: "居住证", Name: "a.jpg", Clean: picture(t)}}, "test"); err != nil {
 				return err
 			}
 			files, err := a.server.filings.Papers(ctx, tx, x)
-			names["paper"] = files[0].ID
+			names["sheet"] = files[0].ID
 			return err
 		}))
 	}
 	filed(me, a.own)
 	filed(a.other["person"], a.other)
+	claimed := func(person string, names map[string]string) {
+		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
+			c, err := a.server.Claims.Begin(ctx, tx, person, claim.Window, claim.Form{Reason: "新参保未发卡", Kind: policy.Inpatient}, "test")
+			if err != nil {
+				return err
+			}
+			f, err := a.server.Papers.Put(ctx, tx, paper.Handed{Matter: c.ID, Person: person, Label: "收费票据", Clean: picture(t), Actor: "test"})
+			names["claim"], names["paper"] = c.ID, f.ID
+			return err
+		}))
+	}
+	claimed(me, a.own)
+	claimed(a.other["person"], a.other)
+	a.own["batch"], a.other["batch"] = "Z1", "Z2"
 	visit := func(provider string) (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
 			x, err := a.server.Settlement.Open(ctx, tx, settlement.OpenRequest{Person: me, Provider: provider, Begun: now(), Actor: "test"})
@@ -194,7 +208,7 @@ func openAccess(t *testing.T) *access {
 
 // theirs are the parameters that name something of one person or employer alone:
 // asking for another's must find nothing.
-var theirs = []string{"settlement", "bill", "declaration", "application", "paper", "visit", "beneficiary", "agent"}
+var theirs = []string{"settlement", "bill", "declaration", "application", "claim", "paper", "visit", "beneficiary", "agent"}
 
 // TestAccess asks for every route as every role, for what is the visitor's own and
 // for what is another's. A new route is asked for too: what its address names must
@@ -245,6 +259,9 @@ func TestAccess(t *testing.T) {
 					names[k] = v
 				}
 				names[m[1]] = a.other[m[1]]
+				if m[1] == "paper" {
+					names["sheet"] = a.other["sheet"]
+				}
 				if w := a.ask(method, a.path(r.Pattern, names), role); w.Code != http.StatusNotFound && w.Code != http.StatusUnprocessableEntity {
 					t.Errorf("%s, another's %s: %d, want that nothing is found", name, m[1], w.Code)
 				}
@@ -287,20 +304,6 @@ func TestTooOften(t *testing.T) {
 	if last != http.StatusTooManyRequests {
 		t.Errorf("400 requests at once: %d", last)
 	}
-}
-
-// photograph is a picture as a phone would send it.
-func photograph(t *testing.T) []byte {
-	t.Helper()
-	p := image.NewRGBA(image.Rect(0, 0, 640, 480))
-	for i := range p.Pix {
-		p.Pix[i] = byte(255 - i/4%640/4 - i/2560%480/8)
-	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, p); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 func orElse(a, b string) string {

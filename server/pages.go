@@ -32,6 +32,7 @@ func (s *Server) pages(c *Config) *web.Site {
 	s.filings = filing.New(s.Register, s.Settlement, s.Register.Sealer(), nil, c.Now)
 	own := portal.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Codes: s.Credentials, Settlement: s.Settlement,
 		Dues: s.dues, Accounts: account.New(c.Policies, s.Register, c.Now), Privacy: privacy.New(s.Register, c.Now), Filings: s.filings,
+		Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner,
 		Wallet: &channel.Wallet{DB: s.DB, Store: c.Policies, Register: s.Register, Dues: s.dues, Codes: s.Credentials, Now: c.Now}}
 	staff := employer.Config{DB: s.DB, Dues: s.dues, Register: s.Register, Now: c.Now}
 	if c.Synthetic {
@@ -44,7 +45,7 @@ func (s *Server) pages(c *Config) *web.Site {
 	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
 		portal.New(own), office.New(door), employer.New(staff),
 		counter.New(counter.Config{Store: store, Register: s.Register, Codes: s.Credentials, Settlement: s.Settlement}),
-		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, Privacy: own.Privacy}))
+		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, Privacy: own.Privacy, Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner}))
 }
 
 // pay pays over the local test channel, at once: beside made-up data.

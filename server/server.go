@@ -14,6 +14,7 @@ import (
 
 	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/civil"
+	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
@@ -27,6 +28,7 @@ import (
 	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/ident"
+	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
@@ -43,6 +45,7 @@ type Config struct {
 	Log       *slog.Logger
 	Security  keyring.Mode // how providers without keys of their own prove their messages; "": they need not
 	Synthetic bool         // the data is made up: the pages say so
+	Clamd     string       // address of a ClamAV daemon that looks at what is uploaded; "": none
 	Address   string       // where the server will be reached, for the pages; such as http://127.0.0.1:8080
 
 	pages *sandbox.Sandbox // of OpenSandbox: it sees whole messages
@@ -104,6 +107,10 @@ type Server struct {
 	SignIn      *signin.Service
 	Handler     http.Handler
 
+	Claims  *claim.Service
+	Papers  *paper.Service
+	Cleaner paper.Cleaner
+
 	dues    *contribution.Service
 	filings *filing.Service
 	site    *web.Site
@@ -163,6 +170,11 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	public := explain.New(pages)
 	for _, p := range paths {
 		mux.Handle(p, public)
+	}
+	s.Papers = paper.New(sealer, c.Now)
+	s.Claims = claim.New(s.Register, s.Settlement, s.Papers, c.Now)
+	if c.Clamd != "" {
+		s.Cleaner.Scanner = paper.Clamd{Address: c.Clamd}
 	}
 	s.site = s.pages(&c)
 	mux.Handle("/", s.site)

@@ -17,7 +17,7 @@ import (
 // are chosen by their id only.
 type VisitFilter struct {
 	ID         string
-	Provider   string
+	Provider   string // what it settles itself, not what people claim
 	Person     string
 	Code       string     // the caller's own code of the kind of care
 	From, To   civil.Date // day on which it began, both included
@@ -37,7 +37,7 @@ func (s *Service) Visits(ctx context.Context, tx *db.Tx, f VisitFilter) (out []V
 		add("cancelled = 0")
 	}
 	if f.Provider != "" {
-		add("provider = ?", f.Provider)
+		add("provider = ? AND claim = ''", f.Provider)
 	}
 	if f.Person != "" {
 		add("person = ?", f.Person)

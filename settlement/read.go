@@ -20,7 +20,7 @@ import (
 // Filter chooses settlements; what is left out chooses all.
 type Filter struct {
 	Person   string
-	Provider string
+	Provider string // what it settled itself, not what people claimed
 	Visit    string
 	From, To civil.Date // day of the discharge or the visit, both included
 	Limit    int        // at most so many, the newest; 0 is 100
@@ -40,7 +40,7 @@ func (s *Service) List(ctx context.Context, tx *db.Tx, f Filter) ([]*Settlement,
 		add("s.person = ?", f.Person)
 	}
 	if f.Provider != "" {
-		add("s.provider = ?", f.Provider)
+		add("s.claim = '' AND s.provider = ?", f.Provider)
 	}
 	if f.Visit != "" {
 		add("s.visit = ?", f.Visit)

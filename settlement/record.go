@@ -75,12 +75,12 @@ func (s *Service) write(ctx context.Context, tx *db.Tx, st *Settlement, serials 
 		return err
 	}
 	return tx.Exec(ctx, `INSERT INTO settlement (id, visit, person, provider, n, at, region, scheme, kind, day, year_start, package, refused, total, in_scope, fund, account, cash, invoice, ratio, hospital, note, funds, document,
-			reverses, replaces, place, counts_from, counts_to, stay_borne)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			reverses, replaces, place, counts_from, counts_to, stay_borne, claim)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		st.ID, st.Visit.ID, st.Person.ID, st.Provider.Code, n, st.At.In(zone).Format(atLayout), c.Region, c.Scheme, c.Visit, int(c.Date), int(year),
 		r.Package.From.String()+" "+r.Package.Version, r.Refused, int64(r.Total), int64(r.InScope), int64(r.FundTotal), int64(r.Account), int64(r.Cash), st.Invoice,
 		int64(r.Ratio), int64(r.Hospital), st.Note, string(appendFunds(nil, r)), document,
-		st.Reverses, st.Replaces, st.place, int(from), int(to), int64(stayBorne(r)))
+		st.Reverses, st.Replaces, st.place, int(from), int(to), int64(stayBorne(r)), st.Visit.Claim)
 }
 
 // atLayout is how the times of settlements are kept: China's, sorted as texts.
@@ -200,8 +200,9 @@ func laterParts(ctx context.Context, tx *db.Tx, into *[]part, visit, but string)
 }
 
 // postings are the ledger's view of a settlement: what funds and the account
-// pay is owed to the provider. The cash that a person pays there is not the
-// funds' money, and no part of their books.
+// pay is owed to the provider, or to the person who paid the provider and claims
+// it. The cash that a person pays there is not the funds' money, and no part of
+// their books.
 func postings(st *Settlement) []fund.Posting {
 	r := &st.Result
 	var out []fund.Posting
@@ -215,5 +216,13 @@ func postings(st *Settlement) []fund.Posting {
 	}
 	return append(out,
 		fund.Posting{Account: fund.PersonAccount(st.Person.ID), Amount: -(r.Account - r.FamilyAccount)},
-		fund.Posting{Account: fund.Payable(st.Provider.Code), Amount: r.FundTotal + r.Account})
+		fund.Posting{Account: payee(st), Amount: r.FundTotal + r.Account})
+}
+
+// payee is the account of who is owed what funds pay of a settlement.
+func payee(st *Settlement) string {
+	if st.Visit.Claim != "" {
+		return fund.Claim(st.Visit.Claim)
+	}
+	return fund.Payable(st.Provider.Code)
 }

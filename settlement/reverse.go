@@ -21,6 +21,7 @@ type ReverseRequest struct {
 	Visit      string // of the settlement; "" is not checked
 	Person     string // likewise
 	Provider   string
+	Claim      string // of a settlement of a claim, in place of the provider
 	Actor      string
 }
 
@@ -54,7 +55,13 @@ func (s *Service) Reverse(ctx context.Context, tx *db.Tx, q ReverseRequest) (*Re
 	if err := tx.Exec(ctx, `DELETE FROM settled WHERE visit = ? AND settlement = ?`, old.Visit.ID, old.ID); err != nil {
 		return nil, err
 	}
-	if stay(old.Visit.Kind) {
+	switch {
+	case q.Claim != "": // it is decided again as another visit, or not at all
+		forgetVisit(tx, old.Visit.ID)
+		if err := tx.Exec(ctx, `UPDATE visit SET closed = 1, cancelled = 1 WHERE id = ?`, old.Visit.ID); err != nil {
+			return nil, err
+		}
+	case stay(old.Visit.Kind):
 		forgetVisit(tx, old.Visit.ID)
 		if err := tx.Exec(ctx, `UPDATE visit SET closed = 0 WHERE id = ?`, old.Visit.ID); err != nil {
 			return nil, err
@@ -83,7 +90,7 @@ func (s *Service) reversible(ctx context.Context, tx *db.Tx, q ReverseRequest) (
 	switch {
 	case err != nil:
 		return nil, err
-	case !ok || old.Visit.Provider != q.Provider:
+	case !ok || old.Visit.Claim != q.Claim || q.Claim == "" && old.Visit.Provider != q.Provider:
 		return fail("本机构没有这笔结算")
 	case q.Visit != "" && old.Visit.ID != q.Visit:
 		return fail("不是就诊 " + q.Visit + " 的结算")

@@ -302,6 +302,9 @@ func (s *Service) snapshot(tx *db.Tx, st *Settlement, q SettleRequest, r *snapsh
 		c.Classes |= set
 	}
 	c.Filing = r.filing
+	if v.Emergency && c.CareRegion != c.Region && c.Filing == policy.NotFiled {
+		c.Filing = policy.EmergencyAway
+	}
 	if recognisedLater(c.Visit) {
 		recognised(st, r)
 	}

@@ -91,6 +91,8 @@ type Visit struct {
 	Ended       time.Time // of a stay: the discharge (出院); zero: not discharged
 	Closed      bool      // settled for good, or cancelled
 	Cancelled   bool      // the registration or admission was cancelled (撤销)
+	Claim       string    // the claim by which a person who paid asks for it (手工报销), "" for care settled at the provider
+	Emergency   bool      // of a claim: an emergency away from home, which counts as filed (急诊视同备案)
 }
 
 // OpenRequest opens a visit: a registration (挂号) or an admission (入院).
@@ -107,6 +109,8 @@ type OpenRequest struct {
 	Code        string // the caller's own code of the kind of care
 	Department  string
 	Diagnoses   []Diagnosis
+	Claim       string // see Visit
+	Emergency   bool
 	Actor       string // who does it, for the audit record
 }
 
@@ -145,9 +149,9 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 	if err := insuredIn(spells, q.Scheme); err != nil {
 		return Visit{}, err
 	}
-	if stay(q.Kind) {
+	if stay(q.Kind) && q.Claim == "" {
 		var open string
-		err := tx.QueryRow(ctx, `SELECT id FROM visit WHERE person = ? AND provider = ? AND closed = 0 AND kind IN (?, ?, ?) LIMIT 1`,
+		err := tx.QueryRow(ctx, `SELECT id FROM visit WHERE person = ? AND provider = ? AND closed = 0 AND claim = '' AND kind IN (?, ?, ?) LIMIT 1`,
 			q.Person, q.Provider, policy.Inpatient, policy.Maternity, policy.DaySurgery).Scan(&open)
 		if err == nil {
 			return Visit{}, &Error{"visit", open, "该人员在本机构已有未结算的住院，不能重复入院"}
@@ -157,9 +161,9 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, q OpenRequest) (Visit, er
 		}
 	}
 	v := Visit{ID: newID(s.now()), Person: q.Person, Provider: p.Code, Scheme: q.Scheme, Kind: q.Kind, Number: q.Number, Begun: q.Begun,
-		Disease: q.Disease, DiseaseName: q.DiseaseName, Cause: q.Cause, Code: q.Code, Department: q.Department}
-	if err := tx.Exec(ctx, `INSERT INTO visit (id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
-		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.In(zone).Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Code, v.Department); err != nil {
+		Disease: q.Disease, DiseaseName: q.DiseaseName, Cause: q.Cause, Code: q.Code, Department: q.Department, Claim: q.Claim, Emergency: q.Emergency}
+	if err := tx.Exec(ctx, `INSERT INTO visit (id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, closed, claim, emergency) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+		v.ID, v.Person, v.Provider, v.Scheme, v.Kind, v.Number, v.Begun.In(zone).Format(clock), v.Disease, v.DiseaseName, v.Cause, v.Code, v.Department, v.Claim, v.Emergency); err != nil {
 		return Visit{}, err
 	}
 	if err := writeDiagnoses(ctx, tx, v.ID, false, 0, q.Diagnoses); err != nil {
@@ -340,12 +344,12 @@ func (s *Service) expectVisit(ctx context.Context, tx *db.Tx, id string) error {
 	return tx.Later(ctx, func(rows *db.Rows) error { return scanVisit(rows, v) }, `SELECT `+visitColumns+` FROM visit WHERE id = ?`, id)
 }
 
-const visitColumns = `id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, ended, closed, cancelled`
+const visitColumns = `id, person, provider, scheme, kind, number, begun, disease, disease_name, cause, code, department, ended, closed, cancelled, claim, emergency`
 
 // scanVisit reads the visitColumns.
 func scanVisit(rows *db.Rows, v *Visit) error {
 	var begun, ended string
-	err := rows.Scan(&v.ID, &v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &ended, &v.Closed, &v.Cancelled)
+	err := rows.Scan(&v.ID, &v.Person, &v.Provider, &v.Scheme, &v.Kind, &v.Number, &begun, &v.Disease, &v.DiseaseName, &v.Cause, &v.Code, &v.Department, &ended, &v.Closed, &v.Cancelled, &v.Claim, &v.Emergency)
 	if err != nil {
 		return err
 	}
@@ -375,7 +379,7 @@ func (s *Service) ownVisit(ctx context.Context, tx *db.Tx, id, person, prov stri
 	switch {
 	case err != nil:
 		return v, err
-	case !ok || prov != "" && v.Provider != prov:
+	case !ok || prov != "" && (v.Provider != prov || v.Claim != ""):
 		return v, &Error{"visit", id, "本机构没有这次就诊"}
 	case person != "" && v.Person != person:
 		return v, &Error{"person", person, "与就诊登记的人员不符"}

@@ -318,7 +318,7 @@ func (s *Service) CancelDischarge(ctx context.Context, tx *db.Tx, q CancelReques
 		return &Error{"visit", v.ID, "没有办理出院，无须撤销"}
 	}
 	var other string
-	err = tx.QueryRow(ctx, `SELECT id FROM visit WHERE person = ? AND provider = ? AND closed = 0 AND ended = '' AND id <> ? AND kind IN (?, ?, ?) ORDER BY begun LIMIT 1`,
+	err = tx.QueryRow(ctx, `SELECT id FROM visit WHERE person = ? AND provider = ? AND closed = 0 AND claim = '' AND ended = '' AND id <> ? AND kind IN (?, ?, ?) ORDER BY begun LIMIT 1`,
 		v.Person, v.Provider, v.ID, policy.Inpatient, policy.Maternity, policy.DaySurgery).Scan(&other)
 	if err == nil {
 		return &Error{"visit", v.ID, "该人员其后又已入院（" + other + "），不能撤销这次出院"}

@@ -1,6 +1,10 @@
 package web
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -102,3 +106,40 @@ func MaskName(name string) string {
 
 // Link is a path of the site, in the language that the browser keeps.
 func (v *Visit) Link(path string) string { return path }
+
+// Upload is a file that a browser sent.
+type Upload struct {
+	Name string
+	Body []byte
+}
+
+// Uploads reads the files of a form's field, each of at most so many bytes. That
+// there is none, or one is larger, is a fault of the field.
+func Uploads(v *Visit, field string, most int64) (out []Upload, err error) {
+	if err := v.ParseMultipartForm(8 << 20); err != nil {
+		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+			return nil, err
+		}
+		return nil, &Fault{Field: field, Want: v.Say("没有收到文件", "no file came")}
+	}
+	files := v.MultipartForm.File[field]
+	if len(files) == 0 {
+		return nil, &Fault{Field: field, Want: v.Say("请拍照或选择文件", "take a photograph or choose a file")}
+	}
+	for _, f := range files {
+		if f.Size > most {
+			return nil, &Fault{Field: field, Want: fmt.Sprintf(v.Say("「%s」超过 %d MB", "%s is larger than %d MB"), f.Filename, most>>20)}
+		}
+		r, err := f.Open()
+		if err != nil {
+			return nil, err
+		}
+		body, err := io.ReadAll(r)
+		r.Close()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Upload{f.Filename, body})
+	}
+	return out, nil
+}

@@ -9,11 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/anji-platform/anji/audit"
+	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/gm"
+	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/settlement"
 )
 
@@ -27,6 +29,7 @@ func auditCommand() *cobra.Command {
   the ledger balances and every balance kept is the sum of its postings,
   every chain of the audit record is whole,
   every contribution that was paid stands in the ledger once, and insures;
+  what is owed by each claim is what it was settled at less what was paid;
   every settlement, computed again from what it was decided on, comes out the
   same, and agrees with its fees, its postings and the person's sums of the year.
 Says where not, and exits 1.`,
@@ -50,13 +53,14 @@ Says where not, and exits 1.`,
 			defer func() { err = errors.Join(err, store.Close()) }()
 			register := enrolment.New(sealer)
 			service, dues := settlement.New(policies, register, nil), contribution.New(policies, register, nil)
+			claims := claim.New(register, service, paper.New(sealer, nil), nil)
 			var faults error
 			err = store.View(ctx, func(tx *db.Tx) error {
 				faults = nil
 				for _, part := range []struct {
 					name   string
 					verify func(context.Context, *db.Tx) error
-				}{{"ledger       账", fund.Verify}, {"audit record 审计", audit.Verify}, {"settlements  结算", service.Verify}, {"contributions 征缴", dues.Verify}} {
+				}{{"ledger       账", fund.Verify}, {"audit record 审计", audit.Verify}, {"settlements  结算", service.Verify}, {"contributions 征缴", dues.Verify}, {"claims       报销", claims.Verify}} {
 					fault := part.verify(ctx, tx)
 					state := "agrees 一致"
 					if fault != nil {

@@ -85,6 +85,9 @@ type Step struct {
 	Filed     *filedStep     `yaml:"filed"`
 	Refer     *referStep     `yaml:"refer"`
 	Item      *itemStep      `yaml:"item"`
+	Claim     *claimStep     `yaml:"claim"`
+	Judge     *judgeStep     `yaml:"judge"`
+	Payout    *payoutStep    `yaml:"payout"`
 	// Expect is what it gives, by name: amounts exactly, texts in part.
 	Expect map[string]string `yaml:"expect"`
 	// Refused is part of why it is refused.
@@ -120,6 +123,7 @@ type World struct {
 	employer map[string]string
 	filings  *filing.Service
 	papers   map[string]string // application, by the name that the story gives it
+	claims   map[string]string // by what they are called
 	serial   int
 }
 
@@ -128,7 +132,7 @@ var zone = time.FixedZone("CST", 8*60*60)
 // Run runs a story in a folder of its own and returns every difference. Once it
 // is over the books are proved.
 func (s *Story) Run(ctx context.Context, dir string, store *policy.Store) error {
-	w := &World{ctx: ctx, store: store, people: map[string]enrolment.Person{}, codes: map[string]string{}, tokens: map[string]string{}, employer: map[string]string{}, papers: map[string]string{}}
+	w := &World{ctx: ctx, store: store, people: map[string]enrolment.Person{}, codes: map[string]string{}, tokens: map[string]string{}, employer: map[string]string{}, papers: map[string]string{}, claims: map[string]string{}}
 	day, err := civil.Parse(s.Day)
 	if err != nil {
 		return fmt.Errorf("day: %w", err)
@@ -153,7 +157,7 @@ func (s *Story) Run(ctx context.Context, dir string, store *policy.Store) error 
 		}
 	}
 	return errors.Join(append(errs, w.srv.DB.View(ctx, func(tx *db.Tx) error {
-		return errors.Join(w.srv.Settlement.Verify(ctx, tx), w.dues.Verify(ctx, tx), audit.Verify(ctx, tx))
+		return errors.Join(w.srv.Settlement.Verify(ctx, tx), w.dues.Verify(ctx, tx), w.srv.Claims.Verify(ctx, tx), audit.Verify(ctx, tx))
 	}))...)
 }
 
@@ -224,6 +228,9 @@ func (w *World) act(st *Step, got result) error {
 		{st.Close != nil, func(r result) error { return w.close(st.Close, r) }},
 		{st.Resolve != nil, func(r result) error { return w.resolve(st.Resolve, r) }},
 		{st.Balance != nil, func(r result) error { return w.balance(st.Balance, r) }},
+		{st.Claim != nil, func(r result) error { return w.claim(st.Claim, r) }},
+		{st.Judge != nil, func(r result) error { return w.judge(st.Judge, r) }},
+		{st.Payout != nil, func(r result) error { return w.payout(st.Payout, r) }},
 		{st.Insured != nil, func(r result) error { return w.insured(st.Insured, r) }},
 		{st.Apply != nil, func(r result) error { return w.apply(st.Apply, r) }},
 		{st.Complete != nil, func(r result) error { return w.complete(st.Complete, r) }},
