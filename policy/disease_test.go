@@ -62,8 +62,8 @@ func TestSpecialDiseasesFaults(t *testing.T) {
 	for old, x := range map[string]struct{ new, want string }{
 		"code: M01600\n": {"code: M03900\n", "is the disease of hypertension again"},
 		"papers: [诊断证明, 病历资料]\n      automatic": {"automatic", "asks for no papers"},
-		"kind: chronic\n":    {"kind: other\n", "allowed: special, chronic"},
-		"hospitals: 2\n": {"hospitals: 0\n", "allowed: 1, 2"},
+		"kind: chronic\n": {"kind: other\n", "allowed: special, chronic"},
+		"hospitals: 2\n":  {"hospitals: 0\n", "allowed: 1, 2"},
 	} {
 		changed := strings.Replace(text, old, x.new, 1)
 		if changed == text {

@@ -320,6 +320,9 @@ func (b *builder) calendar(n *yaml.Node) {
 	if a := get(n, "away_filing"); a != nil {
 		p.away = b.awayFiling(a)
 	}
+	if d := get(n, "direct_settlement"); d != nil {
+		p.direct = b.directSettlement(d)
+	}
 	if d := get(n, "special_diseases"); d != nil {
 		p.special = b.specialDiseases(d)
 	}

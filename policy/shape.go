@@ -194,6 +194,17 @@ var (
 			)), "可以备案的人员"),
 			req("source", sources, "依据"),
 		), "异地就医备案；不写则按国家的规定"),
+		opt("direct_settlement", obj(
+			req("as_of", date, "本表所知的末日；其后的开通尚不掌握"),
+			req("list", mapOf(obj(
+				req("title", text, "名称"),
+				req("visits", listOf(enumOf(directVisits...)), "类别：门诊（outpatient）、住院（inpatient）"),
+				opt("among", listOf(text), "哪些省（自治区、直辖市）之间；不写则各省之间"),
+				req("from", date, "开通之日"),
+				req("source", sources, "依据"),
+			)), "已开通的"),
+			req("source", sources, "依据"),
+		), "跨省异地就医直接结算开通表（国家）"),
 		opt("special_diseases", obj(
 			opt("working_days", enumOf(workingDays()...), "几个工作日内办结"),
 			opt("renew_days", enumOf(counts(365)...), "到期前几天起可以续认"),

@@ -137,14 +137,15 @@ func (h *handler) ownFiling(v *web.Visit) (a *filing.Application, err error) {
 
 type filingData struct {
 	*filing.Application
-	Today      civil.Date
-	By         string // the provider that declared it
-	Commitment bool   // one may be signed
-	Asked      []string
-	Missing    []string
-	Files      []paper.File
-	Fill       recognition
-	Changes    bool // it may be changed for another place
+	Today       civil.Date
+	By          string // the provider that declared it
+	Commitment  bool   // one may be signed
+	Asked       []string
+	Missing     []string
+	Files       []paper.File
+	Fill        recognition
+	Changes     bool                // it may be changed for another place
+	Stay, Visit policy.DirectAnswer // whether care there is settled at once
 }
 
 // Of are the files of a kind.
@@ -185,6 +186,12 @@ func (h *handler) filing(v *web.Visit) error {
 	d := filingData{Application: a, Today: h.Today(), Asked: h.Filings.Asked(a)}
 	if a.Details.Away != nil {
 		d.Changes = a.StateOn(d.Today) == filing.Accepted
+		if d.Stay, err = h.Policies.Direct(a.Region, a.Details.Away.Destination, policy.Inpatient, d.Today); err != nil {
+			return err
+		}
+		if d.Visit, err = h.Policies.Direct(a.Region, a.Details.Away.Destination, policy.Outpatient, d.Today); err != nil {
+			return err
+		}
 		if rules, err := h.Filings.Rules(a.Region); err == nil && a.State == filing.Returned {
 			g, _ := rules.Group(a.Details.Away.Group)
 			d.Commitment = g.Commitment
