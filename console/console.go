@@ -103,7 +103,7 @@ func actor(s string) string {
 // actions name what stands in the record, by how it begins.
 var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
-	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"paper.", "材料"}, {"provider.add", "登记外地机构"},
+	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"paper.put", "交材料"}, {"paper.remove", "撤回材料"}, {"paper.view", "查看材料"}, {"paper.", "材料"}, {"provider.add", "登记外地机构"},
 	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},

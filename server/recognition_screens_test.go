@@ -192,12 +192,15 @@ func referred(t *testing.T, s *Sandbox) (id string) {
 	return id
 }
 
-// photograph is a picture as a phone would send it.
+// photograph is a picture as a phone would send it: lines of writing on paper.
 func photograph(t *testing.T) []byte {
 	t.Helper()
-	p := image.NewRGBA(image.Rect(0, 0, 640, 480))
+	p := image.NewGray(image.Rect(0, 0, 480, 640))
 	for i := range p.Pix {
-		p.Pix[i] = byte(255 - i/4%640/4 - i/2560%480/8)
+		p.Pix[i] = 245
+		if x, y := i%480, i/480; y%40 > 28 && y > 60 && x > 40 && x < 440-y%97 {
+			p.Pix[i] = 90
+		}
 	}
 	var b bytes.Buffer
 	if err := png.Encode(&b, p); err != nil {
