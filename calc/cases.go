@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/policy"
 )
 
@@ -124,15 +125,21 @@ func hasKey(n *yaml.Node, key string) bool {
 func (e *Example) Run(store *policy.Store, d *Decoder) error {
 	var c policy.Case
 	if err := e.Decode(d, &c); err != nil {
-		return e.compareError(err)
+		return e.Expected(err)
 	}
 	var r policy.Result
+	return e.Check(store, &c, &r)
+}
+
+// Check settles c, which is the example as a case, into r, and says how the
+// answer differs from what is expected; nil if it does not.
+func (e *Example) Check(store *policy.Store, c *policy.Case, r *policy.Result) error {
 	var t policy.Trace
-	if err := Settle(store, &c, &r, &t); err != nil {
-		return e.compareError(err)
+	if err := Settle(store, c, r, &t); err != nil {
+		return e.Expected(err)
 	}
 	var got map[string]any
-	if err := json.Unmarshal(AppendResult(nil, &r, t.Steps), &got); err != nil {
+	if err := json.Unmarshal(AppendResult(nil, r, t.Steps), &got); err != nil {
 		return err
 	}
 	var diffs []string
@@ -143,8 +150,19 @@ func (e *Example) Run(store *policy.Store, d *Decoder) error {
 	return nil
 }
 
-// compareError lets an example expect an error: expect: {error: part of it}.
-func (e *Example) compareError(err error) error {
+// Day is the day of the example's case, if it says one.
+func (e *Example) Day() (civil.Date, bool) {
+	day := child(e.Case, "date")
+	if day == nil {
+		return 0, false
+	}
+	d, err := civil.Parse(day.Value)
+	return d, err == nil
+}
+
+// Expected is nil for an error that the example expects: expect: {error: part of
+// it}.
+func (e *Example) Expected(err error) error {
 	for i := 0; i+1 < len(e.Expect.Content); i += 2 {
 		if e.Expect.Content[i].Value == "error" {
 			if strings.Contains(err.Error(), e.Expect.Content[i+1].Value) {

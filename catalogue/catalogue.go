@@ -5,7 +5,6 @@ package catalogue
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/bits"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
-	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 )
@@ -41,6 +39,7 @@ type Item struct {
 	FirstPay    money.Rate // or policy.FirstPayUnstated
 	UnitCeiling money.Fen  // 支付标准 of one unit, or policy.NoCeiling
 	Charge      string     // 医疗收费项目类别, e.g. 09 西药费
+	Restriction string     // 限制使用, "" for none
 	List        List       // the list that it stands in; set by Find and Items
 
 	attributes string // of its entry in the list, as JSON
@@ -97,13 +96,13 @@ func (it Item) Attributes() (a Attributes, err error) {
 // The columns that are read of an item, and where they stand: an item need not
 // be in a list.
 const (
-	itemColumns = `i.code, i.region, i.from_day, i.to_day, i.name, i.kind, i.class, i.first_pay, i.unit_ceiling, i.charge, i.list, COALESCE(e.attributes, '')`
+	itemColumns = `i.code, i.region, i.from_day, i.to_day, i.name, i.kind, i.class, i.first_pay, i.unit_ceiling, i.charge, i.restriction, i.list, COALESCE(e.attributes, '')`
 	itemTables  = `item i LEFT JOIN catalogue_entry e ON e.list = i.list AND e.code = i.code`
 )
 
 // columns are where itemColumns are read into.
 func (it *Item) columns() []any {
-	return []any{&it.Code, &it.Region, &it.From, &it.To, &it.Name, &it.Kind, &it.Class, &it.FirstPay, &it.UnitCeiling, &it.Charge, &it.List, &it.attributes}
+	return []any{&it.Code, &it.Region, &it.From, &it.To, &it.Name, &it.Kind, &it.Class, &it.FirstPay, &it.UnitCeiling, &it.Charge, &it.Restriction, &it.List, &it.attributes}
 }
 
 // Quantity is a quantity in units of 1/10000 (数量, four decimals).
@@ -172,9 +171,8 @@ func Add(ctx context.Context, tx *db.Tx, it Item) error {
 	if err != nil && !db.IsNotFound(err) {
 		return err
 	}
-	record := hex.EncodeToString(gm.Digest([]byte(it.Code + "\t" + it.Region + "\t" + it.From.String())))[:32]
-	return tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge, list, record, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		it.Code, it.Region, int(it.From), int(it.To), it.Name, string(it.Kind), it.Class, int64(it.FirstPay), int64(it.UnitCeiling), it.Charge, string(list), record, int(it.From))
+	return tx.Exec(ctx, `INSERT INTO item (code, region, from_day, to_day, name, kind, class, first_pay, unit_ceiling, charge, list, record, updated, restriction) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		it.Code, it.Region, int(it.From), int(it.To), it.Name, string(it.Kind), it.Class, int64(it.FirstPay), int64(it.UnitCeiling), it.Charge, string(list), recordOf(it.Code, it.Region, it.From), int(it.From), it.Restriction)
 }
 
 // list is the list that items of the kind stand in for want of a better one.

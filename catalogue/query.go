@@ -22,6 +22,8 @@ type Listed struct {
 type Filter struct {
 	Code         string
 	NameHas      string // part of the name
+	Has          string // part of the name, the code or the mnemonics
+	Kind         Kind
 	Record       string
 	List         List
 	Region       *string // "" for what holds in every region
@@ -54,6 +56,9 @@ func Items(ctx context.Context, tx *db.Tx, f Filter, p Page, each func(Listed) e
 	}
 	add(f.Code != "", `i.code = ?`, f.Code)
 	add(f.NameHas != "", `LOWER(i.name) LIKE LOWER(?) ESCAPE '!'`, Contains(f.NameHas))
+	add(f.Has != "", `(LOWER(i.name) LIKE LOWER(?) ESCAPE '!' OR LOWER(i.code) LIKE LOWER(?) ESCAPE '!' OR LOWER(e.attributes) LIKE LOWER(?) ESCAPE '!')`,
+		Contains(f.Has), Contains(f.Has), Contains(`助记码":"`+f.Has))
+	add(f.Kind != "", `i.kind = ?`, string(f.Kind))
 	add(f.Record != "", `i.record = ?`, f.Record)
 	add(f.List != "", `i.list = ?`, string(f.List))
 	if f.Region != nil {

@@ -471,7 +471,9 @@ func TestLineRefused(t *testing.T) {
 	c := r.apply(r.person(anna), stay("新参保未发卡", 20250605), invoice("1", 20250605, 10000))
 	r.hand(c, "收费票据", "费用明细清单", "出院诊断证明")
 	c = r.accepted(c, city, line(1, 9000), line(1, 1000))
-	_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) { return r.RefuseLine(r.ctx, tx, c.ID, 1, 2, "与病情不符", "chushen") })
+	_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) {
+		return r.RefuseLine(r.ctx, tx, c.ID, 1, 2, "与病情不符", "chushen")
+	})
 	r.must(err)
 	c = r.decided(c, claim.Pay)
 	r.update(func(tx *db.Tx) error {
@@ -496,7 +498,10 @@ func TestBankCannotPay(t *testing.T) {
 	if c = r.get(c.ID); c.State != claim.Failed || !strings.Contains(c.Why(), "户名与账号不符") {
 		t.Fatalf("%s: %s", c.State, c.Why())
 	}
-	if err := r.db.Update(r.ctx, func(tx *db.Tx) error { _, ok, err := r.MakeBatch(r.ctx, tx, "990100", "caiwu"); return errors.Join(err, is(!ok)) }); err != nil {
+	if err := r.db.Update(r.ctx, func(tx *db.Tx) error {
+		_, ok, err := r.MakeBatch(r.ctx, tx, "990100", "caiwu")
+		return errors.Join(err, is(!ok))
+	}); err != nil {
 		t.Errorf("what failed was put into a batch before its account was mended: %v", err)
 	}
 	_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) {
@@ -545,13 +550,17 @@ func TestAppeal(t *testing.T) {
 	c := r.apply(person, stay("新参保未发卡", 20250605), invoice("1", 20250605, 10000))
 	r.hand(c, "收费票据", "费用明细清单", "出院诊断证明")
 	c = r.accepted(c, city, line(1, 9000), line(1, 1000))
-	_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) { return r.RefuseLine(r.ctx, tx, c.ID, 1, 2, "与病情不符", "chushen") })
+	_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) {
+		return r.RefuseLine(r.ctx, tx, c.ID, 1, 2, "与病情不符", "chushen")
+	})
 	r.must(err)
 	c = r.decided(c, claim.Pay)
 	b := r.released()
 	r.answer(b, b.ID+",1,成功,6970.00,")
 	appeal := func() error {
-		_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) { return r.Appeal(r.ctx, tx, c.ID, person, "这项是必需的治疗", "本人") })
+		_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) {
+			return r.Appeal(r.ctx, tx, c.ID, person, "这项是必需的治疗", "本人")
+		})
 		return err
 	}
 	r.day = 20250810
@@ -559,7 +568,9 @@ func TestAppeal(t *testing.T) {
 	r.day = 20250620
 	r.must(appeal())
 	judge := func(actor string) error {
-		_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) { return r.DecideAppeal(r.ctx, tx, c.ID, true, "应予支付", actor) })
+		_, err := r.do(func(tx *db.Tx) (*claim.Claim, error) {
+			return r.DecideAppeal(r.ctx, tx, c.ID, true, "应予支付", actor)
+		})
 		return err
 	}
 	refused(t, judge("chushen"), "actor", "处理申诉")
@@ -576,7 +587,9 @@ func TestAppeal(t *testing.T) {
 	r.must(err)
 	_, err = r.do(func(tx *db.Tx) (*claim.Claim, error) { return r.Recheck(r.ctx, tx, c.ID, true, "", "fuhe") })
 	refused(t, err, "decision", "申诉不减少")
-	_, err = r.do(func(tx *db.Tx) (*claim.Claim, error) { return r.Recheck(r.ctx, tx, c.ID, false, "不能少付", "fuhe") })
+	_, err = r.do(func(tx *db.Tx) (*claim.Claim, error) {
+		return r.Recheck(r.ctx, tx, c.ID, false, "不能少付", "fuhe")
+	})
 	r.must(err)
 	for n := 1; n <= 2; n++ {
 		_, err = r.do(func(tx *db.Tx) (*claim.Claim, error) { return r.RefuseLine(r.ctx, tx, c.ID, 1, n, "", "chushen") })

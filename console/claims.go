@@ -42,7 +42,7 @@ func (h *handler) claimRoutes() []web.Route {
 		{Pattern: "GET /console/claims.xlsx", For: see, Do: h.claimsSheet},
 		{Pattern: "POST /console/people/{person}/claims", For: intake, Do: h.beginClaim, Again: h.person},
 		{Pattern: "GET /console/claims/{claim}", For: see, Do: h.claim},
-		{Pattern: "GET /console/claims/{claim}/papers/{paper}", For: see, Do: h.claimPaper},
+		{Pattern: "GET /console/claims/{claim}/papers/{evidence}", For: see, Do: h.claimPaper},
 		{Pattern: "POST /console/claims/{claim}/papers", For: intake, Do: h.addPapers, Again: h.claim, Limit: uploads},
 		{Pattern: "POST /console/claims/{claim}/form", For: intake, Do: h.saveClaim, Again: h.claim},
 		{Pattern: "POST /console/claims/{claim}/submit", For: intake, Do: h.submitClaim, Again: h.claim},
@@ -245,13 +245,14 @@ func (h *handler) claim(v *web.Visit) error {
 		if d.Provider, _, err = provider.Get(ctx, tx, c.Provider); err != nil {
 			return err
 		}
+		d.Provider = d.Provider.On(max(c.From, 19900101))
 		if c.State == claim.Submitted {
 			part := d.Query
 			if part == "" && c.Provider == "" {
 				part = c.Where
 			}
 			if part != "" && len(part) < 100 {
-				if d.Providers, err = provider.Search(ctx, tx, part, catalogue.Page{Limit: 8}); err != nil {
+				if d.Providers, err = provider.Find(ctx, tx, provider.Wanted{NameHas: part, On: max(c.From, 19900101)}, catalogue.Page{Limit: 8}); err != nil {
 					return err
 				}
 			}
@@ -391,7 +392,7 @@ func (h *handler) claimPaper(v *web.Visit) error {
 	var f paper.File
 	var body []byte
 	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
-		found, ok, err := h.Papers.Get(ctx, tx, v.PathValue("paper"))
+		found, ok, err := h.Papers.Get(ctx, tx, v.PathValue("evidence"))
 		if err == nil && (!ok || found.Matter != c.ID) {
 			err = web.ErrNotFound
 		}

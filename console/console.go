@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/anji-platform/anji/audit"
+	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/coverage"
@@ -27,14 +28,18 @@ import (
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/notice"
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/privacy"
+	"github.com/anji-platform/anji/provider"
+	"github.com/anji-platform/anji/rulebook"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/sheet"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -49,10 +54,15 @@ type Config struct {
 	SignIn     *signin.Service
 	Settlement *settlement.Service
 	Filings    *filing.Service
+	TipOffs    *tipoff.Service
+	Notices    *notice.Board
 	Privacy    *privacy.Service
 	Claims     *claim.Service
 	Papers     *paper.Service
 	Cleaner    *paper.Cleaner
+	Rules      *rulebook.Service
+	Agreements *provider.Agreements
+	Upkeep     *catalogue.Upkeep
 }
 
 type handler struct{ Config }
@@ -70,7 +80,7 @@ func New(c Config) *web.App {
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
 	admin := []signin.Role{signin.Admin}
 	app := &web.App{Name: "console", Layout: "desk.html", SignIn: office.SignIn, Files: files, Nav: h.nav,
-		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "office": officeName, "unit": unit},
+		Funcs: template.FuncMap{"place": place.Name, "actor": actor, "action": action, "office": officeName, "unit": unit, "answered": answered, "share": share, "ceiling": ceiling, "passed": passed},
 		Routes: append(h.filingRoutes(see), []web.Route{
 			{Pattern: "GET /console", For: all, Do: h.home},
 			{Pattern: "GET /console/people", For: see, Do: h.people},
@@ -79,8 +89,6 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/people/{person}/reveal", For: see, Do: h.reveal, Again: h.person},
 			{Pattern: "GET /console/funds", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.funds},
 			{Pattern: "GET /console/funds.xlsx", For: []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}, Do: h.fundsSheet},
-			{Pattern: "GET /console/packages", For: all, Do: h.packages},
-			{Pattern: "GET /console/packages/{region}", For: all, Do: h.differences},
 			{Pattern: "GET /console/audit", For: []signin.Role{signin.Inspector, signin.Admin}, Do: h.record},
 			{Pattern: "GET /console/operators", For: admin, Do: h.operators},
 			{Pattern: "POST /console/operators", For: admin, Do: h.addOperator, Again: h.operators},
@@ -89,6 +97,11 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}...)}
 	app.Routes = append(app.Routes, h.claimRoutes()...)
+	app.Routes = append(app.Routes, h.rulebookRoutes()...)
+	app.Routes = append(app.Routes, h.agreementRoutes()...)
+	app.Routes = append(app.Routes, h.catalogueRoutes()...)
+	app.Routes = append(app.Routes, h.tipoffRoutes()...)
+	app.Routes = append(app.Routes, h.noticeRoutes()...)
 	return app
 }
 
@@ -106,6 +119,8 @@ var actions = []struct{ prefix, title string }{
 	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"paper.put", "交材料"}, {"paper.remove", "撤回材料"}, {"paper.view", "查看材料"}, {"paper.", "材料"}, {"provider.add", "登记外地机构"},
 	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
+	{"catalogue.proposed", "提出目录调整"}, {"catalogue.approved", "批准目录调整"}, {"catalogue.", "目录调整"}, {"publish_catalogue", "发布目录"}, {"agreement.proposed", "提出协议事项"}, {"agreement.approved", "批准协议事项"}, {"agreement.", "协议事项"}, {"rulebook.draft", "上传政策包"}, {"rulebook.issued", "启用政策包"}, {"rulebook.withdrawn", "撤回政策包"}, {"rulebook.", "政策包"},
+	{"tipoff.reveal", "查看举报人"}, {"tipoff.", "举报"}, {"notice.", "维护公告"},
 	{"signin.sign_in", "登录"}, {"signin.password", "修改密码"}, {"signin.locked", "密码锁定"}, {"signin.", "登录设置"},
 }
 
@@ -133,8 +148,8 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 	if o == nil {
 		return nil
 	}
-	waiting, claims, payouts := 0, 0, 0
-	_ = h.Read(v, func(ctx context.Context, tx *db.Tx) error { // a number beside a link: a page goes without it
+	var waiting, claims, payouts, agreements, revisions, versions int
+	_ = h.Read(v, func(ctx context.Context, tx *db.Tx) error { // numbers beside links: a page goes without it
 		all, err := h.Filings.Counts(ctx, tx, h.pool(v), h.Today())
 		waiting, _ = waits(all)
 		if err != nil {
@@ -142,6 +157,14 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 		}
 		states, err := h.Claims.Counts(ctx, tx, h.pool(v))
 		claims, payouts = states[first(v)], states[claim.Approved]
+		if err == nil && v.Who.Has(signin.Review, signin.Admin) {
+			agreements, err = provider.Waiting(ctx, tx, o.Region)
+		}
+		if err == nil && v.Who.Has(signin.Admin) {
+			if revisions, err = catalogue.Waiting(ctx, tx, o.Region); err == nil {
+				versions, err = rulebook.Waiting(ctx, tx, o.Region)
+			}
+		}
 		return err
 	})
 	links := []web.Link{{Path: "/console", Title: "工作台", Icon: "home"}}
@@ -152,12 +175,13 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 		links = append(links, web.Link{Path: "/console/payouts", Title: "报销款支付", Icon: "pay", Count: payouts})
 		links = append(links, web.Link{Path: "/console/funds", Title: "基金", Icon: "chart"})
 	}
-	links = append(links, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book"})
+	links = append(links, h.tipoffLinks(v)...)
+	links = append(links, web.Link{Path: "/console/providers", Title: "定点机构", Icon: "hospital", Count: agreements}, web.Link{Path: "/console/catalogue", Title: "目录", Icon: "drug", Count: revisions}, web.Link{Path: "/console/packages", Title: "政策包", Icon: "book", Count: versions})
 	if v.Who.Has(signin.Inspector, signin.Admin) {
 		links = append(links, web.Link{Path: "/console/audit", Title: "审计记录", Icon: "list"})
 	}
 	if v.Who.Has(signin.Admin) {
-		links = append(links, web.Link{Path: "/console/operators", Title: "操作员", Icon: "lock"})
+		links = append(links, web.Link{Path: "/console/operators", Title: "操作员", Icon: "lock"}, web.Link{Path: "/console/notices", Title: "维护公告", Icon: "message"})
 	}
 	return links
 }
@@ -429,52 +453,6 @@ func (h *handler) fundsSheet(v *web.Visit) error {
 		t.Rows = append(t.Rows, []any{r.Region, r.Fund, r.Title, r.Balance})
 	}
 	return h.sheet(v, t)
-}
-
-// Packages
-
-type regionPackages struct {
-	Name     string
-	Region   string
-	Versions []*policy.Package
-}
-
-func (h *handler) packages(v *web.Visit) error {
-	var out []regionPackages
-	for _, code := range h.Policies.Regions() {
-		versions := h.Policies.Versions(code)
-		out = append(out, regionPackages{versions[len(versions)-1].Name, code, versions})
-	}
-	return v.Show("packages.html", "政策包", out)
-}
-
-type differencesData struct {
-	Region   string
-	Versions []*policy.Package
-	A, B     *policy.Package
-	Changes  []policy.Change
-}
-
-// differences says in words what changed between two versions of a region's
-// package: the last two, or those that are asked for.
-func (h *handler) differences(v *web.Visit) error {
-	d := differencesData{Region: v.PathValue("region")}
-	if d.Versions = h.Policies.Versions(d.Region); len(d.Versions) == 0 {
-		return web.ErrNotFound
-	}
-	pick := func(name string, otherwise int) *policy.Package {
-		for _, p := range d.Versions {
-			if p.From.String() == v.URL.Query().Get(name) {
-				return p
-			}
-		}
-		return d.Versions[max(otherwise, 0)]
-	}
-	d.A, d.B = pick("a", len(d.Versions)-2), pick("b", len(d.Versions)-1)
-	if d.A != d.B {
-		d.Changes = policy.Compare(d.A, d.B)
-	}
-	return v.Show("package.html", d.B.Name, d)
 }
 
 // The record

@@ -67,13 +67,13 @@ func Seed(ctx context.Context, store *db.DB, register *enrolment.Register, o Opt
 
 // Providers are the fixed providers.
 var Providers = []provider.Provider{
-	{Code: "H99010000101", Name: "安济示例市人民医院", Region: "990100", Level: policy.Level3, Designated: true, CreditCode: "12990100100001019Y"},
-	{Code: "H99010000102", Name: "安济示例仁和医院", Region: "990100", Level: policy.Level3, Designated: true, Private: true, CreditCode: "52990100100001027M"},
-	{Code: "H99010000201", Name: "示例区医院", Region: "990100", Level: policy.Level2, Designated: true, CreditCode: "12990100100002011D"},
-	{Code: "H99010000301", Name: "示例街道社区卫生服务中心", Region: "990100", Level: policy.Primary, Designated: true, CreditCode: "12990100100003014X"},
-	{Code: "P99010000401", Name: "示例大药房", Region: "990100", Level: policy.Primary, Kind: policy.Pharmacy, Designated: true, CreditCode: "919901001000040179"},
-	{Code: "H99010000501", Name: "示例未定点诊所", Region: "990100", Level: policy.Level1, CreditCode: "9199010010000501XL"},
-	{Code: "H99020000101", Name: "手册示例县医院", Region: "990200", Level: policy.Level2, Designated: true, CreditCode: "129902002000010166"},
+	{Code: "H99010000101", Name: "安济示例市人民医院", Region: "990100", Level: policy.Level3, Designated: true, CreditCode: "12990100100001019Y", District: "东城区", Address: "示例大道 1 号", Position: provider.Point{Lat: 31231000, Lon: 121471000}, Away: provider.Yes},
+	{Code: "H99010000102", Name: "安济示例仁和医院", Region: "990100", Level: policy.Level3, Designated: true, Private: true, CreditCode: "52990100100001027M", District: "西城区", Address: "仁和路 8 号", Position: provider.Point{Lat: 31228000, Lon: 121448000}, Away: provider.Yes},
+	{Code: "H99010000201", Name: "示例区医院", Region: "990100", Level: policy.Level2, Designated: true, CreditCode: "12990100100002011D", District: "东城区", Address: "健康路 20 号", Position: provider.Point{Lat: 31239000, Lon: 121489000}, Away: provider.Yes},
+	{Code: "H99010000301", Name: "示例街道社区卫生服务中心", Region: "990100", Level: policy.Primary, Designated: true, CreditCode: "12990100100003014X", District: "东城区", Address: "安济街 66 号", Position: provider.Point{Lat: 31233500, Lon: 121476000}, Away: provider.No},
+	{Code: "P99010000401", Name: "示例大药房", Region: "990100", Level: policy.Primary, Kind: policy.Pharmacy, Designated: true, CreditCode: "919901001000040179", District: "东城区", Address: "安济街 70 号", Position: provider.Point{Lat: 31233700, Lon: 121476500}, Away: provider.No},
+	{Code: "H99010000501", Name: "示例未定点诊所", Region: "990100", Level: policy.Level1, CreditCode: "9199010010000501XL", District: "西城区", Address: "南巷 3 号", Position: provider.Point{Lat: 31225000, Lon: 121452000}, Away: provider.No},
+	{Code: "H99020000101", Name: "手册示例县医院", Region: "990200", Level: policy.Level2, Designated: true, CreditCode: "129902002000010166", District: "城关镇", Address: "县前街 5 号", Position: provider.Point{Lat: 31621000, Lon: 121398000}, Away: provider.Yes},
 	{Code: "H50000000101", Name: "异地示例医院", Region: "500000", Level: policy.Level3, Designated: true, CreditCode: "12500000000001011M"},
 }
 

@@ -27,16 +27,23 @@ var (
 // progress.
 const batch = 200
 
+// around puts a made-up provider somewhere about the middle of the example city.
+func around(i, j int) provider.Point {
+	return provider.Point{Lat: 31_180_000 + int64(i%4)*35_000 + int64(j)*1_500, Lon: 121_420_000 + int64(i/4)*45_000 + int64(j)*2_000}
+}
+
 // generate makes people, providers and items around the fixed ones. The same
 // options give the same data but for sealing.
 func generate(ctx context.Context, tx *db.Tx, register *enrolment.Register, r *rand.Rand, o Options) error {
 	for i, place := range places {
 		level := policy.Level(i % 4)
-		p := provider.Provider{Code: fmt.Sprintf("H9901000%04d", 2001+i), Name: "示例" + place + []string{"卫生服务中心", "一院", "区医院", "中心医院"}[level], Region: "990100", Level: level, Designated: true, Private: i%5 == 4}
+		p := provider.Provider{Code: fmt.Sprintf("H9901000%04d", 2001+i), Name: "示例" + place + []string{"卫生服务中心", "一院", "区医院", "中心医院"}[level], Region: "990100", Level: level, Designated: true, Private: i%5 == 4,
+			District: place + "区", Address: place + "路 1 号", Position: around(i, 0), Away: provider.Answer(1 + i%2)}
 		if err := provider.Add(ctx, tx, p); err != nil {
 			return err
 		}
-		p = provider.Provider{Code: fmt.Sprintf("P9901000%04d", 3001+i), Name: "示例" + place + "药房", Region: "990100", Kind: policy.Pharmacy, Designated: true, Private: true}
+		p = provider.Provider{Code: fmt.Sprintf("P9901000%04d", 3001+i), Name: "示例" + place + "药房", Region: "990100", Kind: policy.Pharmacy, Designated: true, Private: true,
+			District: place + "区", Address: place + "路 9 号", Position: around(i, 1)}
 		if err := provider.Add(ctx, tx, p); err != nil {
 			return err
 		}

@@ -32,6 +32,9 @@ func addItems(ctx context.Context, tx *db.Tx, items []catalogue.Item) error {
 			e.Details = details{"药品商品名": it.Name, "注册名称": it.Name, "药品剂型名称": "片剂", "药品规格": "按说明书", "最小包装单位": "盒",
 				"生产地类别": "1", "生产地类别名称": "国产", "基本药物标志": yesNo(it.Class == policy.ClassA), "医保谈判药品标志": yesNo(it.Class == policy.ClassB && it.UnitCeiling >= 0), "儿童用药": "0",
 				"生产企业名称": "安济示例药业有限公司", "市场状态名称": "正常", "国家医保药品目录甲乙类标识": classNames[it.Class]}
+			if it.Code == "DRG990000004" {
+				e.Details["备注"] = "限二级及以上医疗机构使用"
+			}
 			if code := pinyin[it.Code]; code != "" {
 				e.Details["拼音助记码"] = code
 			}

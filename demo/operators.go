@@ -16,6 +16,7 @@ var Operators = []signin.Operator{
 	{Name: "caiwu", Title: "钱财务", Roles: []signin.Role{signin.Finance}, Region: "990100"},
 	{Name: "caiwu2", Title: "孙财务", Roles: []signin.Role{signin.Finance}, Region: "990100"},
 	{Name: "jihe", Title: "周稽核", Roles: []signin.Role{signin.Inspector}, Region: "990100"},
+	{Name: "jihe2", Title: "许稽核", Roles: []signin.Role{signin.Inspector}, Region: "990100"},
 	{Name: "guanli", Title: "吴管理", Roles: []signin.Role{signin.Admin}},
 	{Name: "guanli2", Title: "郑管理", Roles: []signin.Role{signin.Admin}},
 	{Name: "zhidu", Title: "冯只读", Roles: []signin.Role{signin.Viewer}},

@@ -103,6 +103,7 @@ type Config struct {
 	Log         *slog.Logger                // nil: slog.Default()
 	Health      func(context.Context) error // nil: always healthy
 	Synthetic   bool                        // the data is made up: say so on every page
+	Notice      func() string               // of maintenance, in Chinese; nil or "": none
 	Employers   string                      // path of the pages for employers; "": there are none
 	Sandbox     string                      // path of the pages for makers of a HIS; "": there are none
 }

@@ -16,6 +16,7 @@ type view struct {
 	Lang      bill.Lang
 	Title     string
 	Synthetic bool
+	Notice    string
 	Employers string
 	Data      any
 
@@ -25,7 +26,11 @@ type view struct {
 }
 
 func newView(h *handler, r *http.Request) *view {
-	return &view{Lang: bill.ParseLang(r.URL.Query().Get("lang")), Synthetic: h.Synthetic, Employers: h.Employers, path: r.URL.Path}
+	v := &view{Lang: bill.ParseLang(r.URL.Query().Get("lang")), Synthetic: h.Synthetic, Employers: h.Employers, path: r.URL.Path}
+	if h.Notice != nil {
+		v.Notice = h.Notice()
+	}
+	return v
 }
 
 // Say picks the text in the language of the page.

@@ -164,7 +164,7 @@ func (s *Service) Prepare(ctx context.Context, tx *db.Tx, id, person string, e E
 			if code == "" || slices.ContainsFunc(x.Hospitals, func(c Choice) bool { return c.Code == code }) {
 				continue
 			}
-			h, err := hospital(ctx, tx, a.Region, code)
+			h, err := hospital(ctx, tx, a.Region, code, s.today())
 			if err != nil {
 				return nil, err
 			}
@@ -205,15 +205,15 @@ func (s *Service) unfinished(ctx context.Context, tx *db.Tx, id, person string) 
 	return a, rules, d, nil
 }
 
-// hospital finds a hospital that people of a region may choose.
-func hospital(ctx context.Context, tx *db.Tx, region, code string) (provider.Provider, error) {
+// hospital finds a hospital that people of a region may choose on a day.
+func hospital(ctx context.Context, tx *db.Tx, region, code string, day civil.Date) (provider.Provider, error) {
 	h, ok, err := provider.Get(ctx, tx, code)
 	switch {
 	case err != nil:
 		return h, err
 	case !ok:
 		return h, &Error{"hospitals", code, "没有登记这个医疗机构"}
-	case !h.Designated || h.Kind != policy.Hospital:
+	case !h.On(day).Designated || h.Kind != policy.Hospital:
 		return h, &Error{"hospitals", h.Name, "不是定点医疗机构"}
 	case !ident.Region(h.Region).Within(ident.Region(region)):
 		return h, &Error{"hospitals", h.Name, "不在参保地；在外地就医请办理异地就医备案"}
@@ -413,7 +413,7 @@ func (s *Service) ChangeHospital(ctx context.Context, tx *db.Tx, q HospitalChang
 	if err != nil {
 		return nil, err
 	}
-	new, err := hospital(ctx, tx, p.Region, q.New)
+	new, err := hospital(ctx, tx, p.Region, q.New, s.today())
 	if err != nil {
 		return nil, err
 	}
@@ -480,5 +480,5 @@ const MaxEligible = 50
 // Eligible lists the hospitals of a region that its people may choose, by a part
 // of their name or all of them, at most MaxEligible.
 func (s *Service) Eligible(ctx context.Context, tx *db.Tx, region, part string) ([]provider.Provider, error) {
-	return provider.Within(ctx, tx, region, policy.Hospital, part, MaxEligible)
+	return provider.Within(ctx, tx, region, policy.Hospital, s.today(), part, MaxEligible)
 }

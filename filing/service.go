@@ -131,6 +131,7 @@ func (s *Service) complete(ctx context.Context, tx *db.Tx, a *Application, f *Fa
 	} else if !ok {
 		return &Error{"target", code, "没有登记这个医药机构，可用机构查询取得编号"}
 	}
+	f.Target = f.Target.On(a.From)
 	*name = f.Target.Name
 	if err := s.whole(ctx, tx, a, f); err != nil {
 		return err

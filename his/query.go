@@ -1,6 +1,7 @@
 package his
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -159,7 +160,7 @@ func (s *Server) queryItems(ctx context.Context, tx *db.Tx, r *request, a *answe
 		}
 		l.set("wubi", clip(of.Wubi, 29))
 		l.set("pinyin", clip(of.Pinyin, 29))
-		l.set("memo", clip(of.Note, 499))
+		l.set("memo", clip(cmp.Or(it.Restriction, of.Note), 499))
 		for _, name := range []string{"lmt_used_flag", "med_use_flag", "matn_used_flag", "hilist_use_type", "lmt_cpnd_type"} {
 			l.set(name, constants[name])
 		}
@@ -347,7 +348,7 @@ func (s *Server) findProvider(ctx context.Context, tx *db.Tx, r *request, a *ans
 	case providerTypes[found[0].Kind] != kind:
 		return refuse("机构 %s 不是 fixmedins_type“%s”类型，应为 %s", found[0].Code, kind, providerTypes[found[0].Kind])
 	}
-	p := found[0]
+	p := found[0].On(r.today())
 	l := a.add("medinsinfo")
 	l.set("fixmedins_code", p.Code)
 	l.set("fixmedins_name", p.Name)

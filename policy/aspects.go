@@ -39,7 +39,7 @@ type aspect struct {
 var sectionTitles = map[string]string{
 	"package": "政策包", "documents": "依据文件", "facts": "另需的事实", "facets": "分类", "parameters": "参数", "accumulators": "年度累计",
 	"funds": "基金", "scope": "纳入范围", "rules": "规则", "stages": "支付环节", "plans": "待遇方案", "inherited rules": "沿用的规则", "assessments": "缴费、划账与付费", "benefit_starts": "缴费期与待遇起算",
-	"away_filing": "异地就医备案", "special_diseases": "门诊慢特病认定", "direct_settlement": "跨省直接结算",
+	"away_filing": "异地就医备案", "special_diseases": "门诊慢特病认定", "direct_settlement": "跨省直接结算", "claims": "手工报销",
 }
 
 // entities takes the whole package apart, in the order of the file's sections.
@@ -183,7 +183,21 @@ func (p *Package) calendarAspects() []aspect {
 	if p.retires {
 		retirement = "累计缴费满 " + p.retirementMonths.words() + " 个月"
 	}
+	told := "没有规定办理期限"
+	if t := p.tipOffs; t != nil {
+		told = ""
+		if t.AcceptDays > 0 {
+			told = strconv.Itoa(t.AcceptDays) + " 个工作日内决定是否受理"
+		}
+		if t.CloseDays > 0 {
+			if told != "" {
+				told += "；"
+			}
+			told += "受理后 " + strconv.Itoa(t.CloseDays) + " 个工作日内办结"
+		}
+	}
 	return []aspect{
+		{name: "举报办理", text: told, sources: p.tipOffSources()},
 		{name: "退休后不再缴费", text: retirement, sources: p.retirementSources},
 		{name: "单位缴费", text: declared, sources: p.dueSources},
 		{name: "家庭共济", text: aid, sources: p.relativesSources},
@@ -307,7 +321,7 @@ func allowed(keys []matchKey) map[*symbol]uint64 {
 	return out
 }
 
-var kindTitles = [...]string{Contribution: "缴费", Allotment: "个人账户划入", ProviderPayment: "对机构付费", LateFee: "滞纳金"}
+var kindTitles = [...]string{Contribution: "缴费", Allotment: "个人账户划入", ProviderPayment: "对机构付费", LateFee: "滞纳金", Reward: "举报奖励"}
 var periodTitles = map[string]string{"month": "每月", "year": "每年", "case": "每例"}
 
 func (a *Assessment) entity() entity {

@@ -16,9 +16,10 @@ const (
 	Allotment                             // 个人账户划入
 	ProviderPayment                       // 对机构付费（DRG/DIP 等）
 	LateFee                               // 滞纳金, of an employer that pays late
+	Reward                                // 举报奖励, of who told of a fraud
 )
 
-var assessmentNames = []string{"contribution", "allotment", "provider_payment", "late_fee"}
+var assessmentNames = []string{"contribution", "allotment", "provider_payment", "late_fee", "reward"}
 
 var payerNames = []string{"person", "employer", "government", "assistance", "unemployment_fund", "fund"}
 var payerTitles = []string{"个人", "单位", "财政补助", "医疗救助资助", "失业保险基金", "基金"}

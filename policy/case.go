@@ -118,7 +118,7 @@ type Line struct {
 const MaxAccumulators = 24
 
 // MaxFacts bounds the facts a package may declare beyond those of the Case.
-const MaxFacts = 12
+const MaxFacts = 16
 
 // Accumulators are a person's sums of the benefit year (年度累计), in fen, by
 // the slots of the package: see Package.Accumulators.

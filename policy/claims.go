@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -75,6 +76,31 @@ func (b *builder) claimRules(n *yaml.Node) *ClaimRules {
 			Filed: str(v, "filed") == "true", Sources: b.sourcesOf(v)})
 	})
 	return c
+}
+
+// entity is the rules in words.
+func (c *ClaimRules) entity() entity {
+	e := entity{section: "claims", title: "手工报销", sources: c.Sources}
+	e.aspects = worded("申请期限", counted(c.Months, " 个月"), "受理期限", counted(c.AcceptDays, " 个工作日"), "审核期限", counted(c.DecideDays, " 个工作日"),
+		"支付期限", counted(c.PayDays, " 个工作日"), "申诉期限", counted(c.AppealDays, " 天"),
+		"材料", strings.Join(c.Papers, "、"), "门诊另要的材料", strings.Join(c.OutpatientPapers, "、"), "住院另要的材料", strings.Join(c.StayPapers, "、"))
+	for _, r := range c.Reasons {
+		var words []string
+		if len(r.Papers) > 0 {
+			words = append(words, "另交"+strings.Join(r.Papers, "、"))
+		}
+		if r.Emergency {
+			words = append(words, "异地急诊，视同备案")
+		}
+		if r.Filed {
+			words = append(words, "须有就医地的备案，可以补办")
+		}
+		if len(words) == 0 {
+			words = append(words, "没有另外的要求")
+		}
+		e.aspects = append(e.aspects, aspect{name: r.Title, text: strings.Join(words, "；"), sources: r.Sources})
+	}
+	return e
 }
 
 // Claims is how people of a region claim on a day: as their package says, and

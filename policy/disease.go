@@ -119,6 +119,9 @@ func (p *Package) applications() (out []entity) {
 		}
 		out = append(out, e)
 	}
+	if p.claims != nil {
+		out = append(out, p.claims.entity())
+	}
 	s := p.special
 	if s == nil {
 		return out
@@ -225,7 +228,7 @@ func (b *documentBuilder) applications() {
 	if len(all) == 0 {
 		return
 	}
-	b.sectionHeading("备案与认定")
+	b.sectionHeading("备案、认定与报销")
 	var t *docTable
 	heads := map[string][]string{"special_diseases": {"病种", "病种代码", "类别", "材料", "审核", "有效期", "依据"}, "direct_settlement": {"项目", "类别", "范围", "开通", "依据"}}
 	flush := func() {

@@ -46,7 +46,7 @@ func TestFormatShippedFiles(t *testing.T) {
 // TestFormatKeepsMeaning: the formatted packages compile to the same.
 func TestFormatKeepsMeaning(t *testing.T) {
 	before := shipped(t)
-	var files []file
+	var files []File
 	shippedFiles(t, func(name string, data []byte) {
 		if strings.Contains(name, "/cases/") {
 			return
@@ -55,7 +55,7 @@ func TestFormatKeepsMeaning(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, file{name, out})
+		files = append(files, File{name, out})
 	})
 	after, err := load(files)
 	if err != nil {

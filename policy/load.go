@@ -191,6 +191,9 @@ func (b *builder) header(n *yaml.Node) (classes []string) {
 	if v := get(n, "from"); v != nil {
 		p.fromLine, p.fromCol = v.Line, v.Column
 	}
+	if v := get(n, "to"); v != nil {
+		p.toLine, p.toCol = v.Line, v.Column
+	}
 	if v := get(n, "to"); v != nil && p.To != 0 && p.To < p.From {
 		b.node(v, "to %s is before from %s", p.To, p.From)
 	}
@@ -316,6 +319,9 @@ func (b *builder) calendar(n *yaml.Node) {
 		}
 		p.aidContributes = str(a, "contributions") == "true"
 		p.relativesSources = b.sourcesOf(a)
+	}
+	if t := get(n, "tip_offs"); t != nil {
+		p.tipOffs = b.tipOffs(t)
 	}
 	if a := get(n, "away_filing"); a != nil {
 		p.away = b.awayFiling(a)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -40,6 +41,7 @@ type Package struct {
 	special           *SpecialDiseases  // nil: not said
 	direct            *DirectSettlement // nil: not said
 	claims            *ClaimRules       // nil: not said
+	tipOffs           *TipOffs          // nil: not said
 	relativesSources  []*Source
 	aidContributes    bool
 	reversalSources   []*Source
@@ -66,6 +68,7 @@ type Package struct {
 	text              []byte
 	line, col         int
 	fromLine, fromCol int
+	toLine, toCol     int
 }
 
 type yamlNode = yaml.Node
@@ -262,6 +265,9 @@ type Fund struct {
 	sources  []*Source
 	used     bool
 }
+
+// Text is the file that the package was read from.
+func (p *Package) Text() []byte { return bytes.Clone(p.text) }
 
 // Funds lists the funds of the package.
 func (p *Package) Funds() []*Fund { return p.funds }

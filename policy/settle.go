@@ -20,7 +20,7 @@ func (s *Store) Settle(c *Case, r *Result, t *Trace) error {
 	}
 	care := p
 	if c.CareRegion != "" && c.CareRegion != c.Region {
-		care = s.find(c.CareRegion, c.Date) // nil: the care region has no package here
+		care = s.now.Load().find(c.CareRegion, c.Date) // nil: the care region has no package here
 	}
 	if c.Admitted != 0 && p.Divides(c.Admitted, c.Date) {
 		first, _ := p.BenefitYear(c.Date)
@@ -788,7 +788,7 @@ func (s *Store) SplitLine(c *Case, l *Line) (LineSplit, error) {
 	}
 	care := p
 	if c.CareRegion != "" && c.CareRegion != c.Region {
-		care = s.find(c.CareRegion, c.Date)
+		care = s.now.Load().find(c.CareRegion, c.Date)
 	}
 	one := *c
 	one.Lines = []Line{*l}

@@ -241,6 +241,11 @@ var (
 			)), "可以申请的原因；不写则按国家的规定"),
 			req("source", sources, "依据"),
 		), "手工（零星）报销；不写则按国家的规定"),
+		opt("tip_offs", obj(
+			opt("accept_days", enumOf(workingDays()...), "几个工作日内决定是否受理；不写则没有期限"),
+			opt("close_days", enumOf(workingDays()...), "受理后几个工作日内办结；不写则没有期限"),
+			req("source", sources, "依据"),
+		), "举报办理期限；不写则按国家的规定"),
 		opt("family_aid", obj(
 			opt("contributions", &shape{kind: kBool}, "也可用来缴纳他们的居民医保费；不写则否"),
 			req("relations", listOf(enumOf(RelativeNames()...)), "可以授权使用的人与账户所有人的关系：配偶、父母、子女、兄弟姐妹、祖父母（外祖父母）、孙子女（外孙子女）"),
@@ -306,7 +311,7 @@ var (
 		)), "待遇方案"),
 		opt("assessments", mapOf(obj(
 			req("title", text, "名称"),
-			req("kind", enumOf(assessmentNames...), "缴费、个人账户划入、对机构付费或滞纳金"),
+			req("kind", enumOf(assessmentNames...), "缴费、个人账户划入、对机构付费、滞纳金或举报奖励"),
 			opt("payer", enumOf(payerNames...), "由谁出"),
 			opt("fund", name, "入（出）哪个基金"),
 			opt("match", match, "适用于"),

@@ -1,25 +1,44 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/anji-platform/anji/civil"
 )
 
-// Store holds the packages of all regions. It is immutable after Load and may
-// be used by many goroutines.
+// Store holds the packages of all regions and may be used by many goroutines. It
+// is what Load read, and what Adopt put over that.
 type Store struct {
+	now    atomic.Pointer[tables] // replaced whole: who looks up sees one or the other
+	loaded *tables                // as Load read them
+	mu     sync.Mutex             // one Adopt at a time
+}
+
+// tables are packages, found by region and day. They are immutable once made. A
+// class of persons has the same bit in those that a store replaces them by.
+type tables struct {
 	regions  map[string][]*Package // by date
 	codes    []string              // sorted
 	index    []regionEntry         // open addressing by numeric code
 	classes  []string              // by bit
 	classBit map[string]ClassSet
 	warnings LoadErrors
+}
+
+// File is the text of a package, and the name that its faults are told under,
+// such as 990100/2025-01-01.yaml.
+type File struct {
+	Name string
+	Text []byte
 }
 
 // InputError says what is wrong with a case: which field, what it holds, and
@@ -47,13 +66,13 @@ func Load(fsys fs.FS) (*Store, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no package found: a package is a file REGION/FROM.yaml, such as 990100/2025-01-01.yaml")
 	}
-	files := make([]file, 0, len(names))
+	files := make([]File, 0, len(names))
 	for _, n := range names {
 		data, err := readBounded(fsys, n)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file{n, data})
+		files = append(files, File{n, data})
 	}
 	return load(files)
 }
@@ -69,29 +88,80 @@ func readBounded(fsys fs.FS, name string) ([]byte, error) {
 	return fs.ReadFile(fsys, name)
 }
 
-type file struct {
-	name string
-	data []byte
-}
-
 // LoadFile compiles one package from its text, with the packages of base to
 // inherit from. base may be nil.
 func LoadFile(name string, data []byte, base *Store) (*Store, error) {
-	var files []file
+	t := &tables{}
 	if base != nil {
-		for _, code := range base.codes {
-			for _, p := range base.regions[code] {
-				if strings.HasPrefix(code, "000000") && p.File != name {
-					files = append(files, file{p.File, p.text})
-				}
-			}
+		b := base.now.Load()
+		t.classes, t.classBit = b.classes, b.classBit
+		nation := slices.DeleteFunc(slices.Clone(b.regions[nation]), func(p *Package) bool { return p.File == name })
+		if len(nation) > 0 {
+			t.regions = map[string][]*Package{nation[0].Region: nation}
 		}
 	}
-	return load(append(files, file{name, data}))
+	return newStore(t.with(nil, File{name, data}))
 }
 
-func load(files []file) (*Store, error) {
-	s := &Store{regions: map[string][]*Package{}, classBit: map[string]ClassSet{}}
+// nation is the region of the packages that others inherit.
+const nation = "000000"
+
+func load(files []File) (*Store, error) { return newStore((&tables{}).with(nil, files...)) }
+
+func newStore(t *tables, err error) (*Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{loaded: t}
+	s.now.Store(t)
+	return s, nil
+}
+
+// With is a store of its own that holds the packages of s, and that of the file
+// as a version to follow: where it begins, the version that held until then ends
+// on the day before (Package.To). Every fault is reported, as LoadErrors; two are
+// that it begins with a version that s has, or holds into one.
+func (s *Store) With(f File) (*Store, error) {
+	t := s.now.Load()
+	return newStore(t.with(t, f))
+}
+
+// Adopt makes the files the versions that follow those which Load read; what was
+// adopted before and is not among them is gone. One that begins with a version
+// that Load read stands for it: what was issued here counts, whatever comes with
+// the next release. On an error the store stays as it was.
+//
+// Of the same files every process makes the same versions. As a version is
+// adopted before the first day on which it holds, who settles meanwhile comes to
+// the same under the packages from before and from after.
+func (s *Store) Adopt(files ...File) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next, err := s.after(files)
+	if err == nil {
+		s.now.Store(next)
+	}
+	return err
+}
+
+// After is a store of its own that holds what s would hold after Adopt.
+func (s *Store) After(files ...File) (*Store, error) { return newStore(s.after(files)) }
+
+func (s *Store) after(files []File) (*tables, error) {
+	base, now := *s.loaded, s.now.Load()
+	// The bits of classes stay those that the cases of this process hold.
+	base.classes, base.classBit = now.classes, now.classBit
+	return base.with(nil, files...)
+}
+
+// with are the packages of t and of the files. If before is not nil, the versions
+// of before stay, and the files come between them.
+func (t *tables) with(before *tables, files ...File) (*tables, error) {
+	s := &tables{regions: map[string][]*Package{}, classes: slices.Clone(t.classes), classBit: map[string]ClassSet{}, warnings: slices.Clone(t.warnings)}
+	maps.Copy(s.classBit, t.classBit)
+	for code, ps := range t.regions {
+		s.regions[code] = slices.Clone(ps)
+	}
 	type work struct {
 		b    *builder
 		root *yamlNode
@@ -99,8 +169,8 @@ func load(files []file) (*Store, error) {
 	var todo []work
 	var errs LoadErrors
 	for _, f := range files {
-		b := &builder{faults: faults{file: f.name}, pkg: &Package{File: f.name, text: f.data}}
-		root := b.readYAML(f.data)
+		b := &builder{faults: faults{file: f.Name}, pkg: &Package{File: f.Name, text: f.Text}}
+		root := b.readYAML(f.Text)
 		if root == nil || !b.check(root, packageShape, "package") {
 			errs = append(errs, b.errs...)
 			continue
@@ -118,7 +188,7 @@ func load(files []file) (*Store, error) {
 			b.allowed[c] = s.classBit[c]
 			b.pkg.classes |= s.classBit[c]
 		}
-		if dir := path.Dir(f.name); dir != "." && path.Base(dir) != b.pkg.Region && regionPattern.MatchString(path.Base(dir)) {
+		if dir := path.Dir(f.Name); dir != "." && path.Base(dir) != b.pkg.Region && regionPattern.MatchString(path.Base(dir)) {
 			b.node(get(root, "region"), "region is %q, but the file is in the folder %s", b.pkg.Region, dir)
 		}
 		todo = append(todo, work{b, root})
@@ -127,6 +197,7 @@ func load(files []file) (*Store, error) {
 	slices.SortStableFunc(todo, func(a, b work) int {
 		return strings.Compare(rank(a.b.pkg)+a.b.pkg.Region+a.b.pkg.From.String(), rank(b.b.pkg)+b.b.pkg.Region+b.b.pkg.From.String())
 	})
+	added := map[string]bool{}
 	for _, w := range todo {
 		p := w.b.pkg
 		if p.Inherits != "" {
@@ -136,14 +207,22 @@ func load(files []file) (*Store, error) {
 		errs = append(errs, w.b.errs...)
 		s.warnings = append(s.warnings, w.b.warnings...)
 		if len(w.b.errs) == 0 {
+			added[p.Region] = true
 			s.regions[p.Region] = append(s.regions[p.Region], p)
+			slices.SortStableFunc(s.regions[p.Region], byFrom)
 		}
 	}
-	for code, ps := range s.regions {
-		s.codes = append(s.codes, code)
-		errs = append(errs, datesOverlap(ps)...)
+	s.codes = slices.Sorted(maps.Keys(s.regions))
+	for _, code := range s.codes {
+		switch {
+		case !added[code]:
+		case before != nil:
+			errs = append(errs, follow(s.regions[code], before.regions[code])...)
+		default:
+			s.regions[code] = supersede(s.regions[code], t.regions[code])
+			errs = append(errs, datesOverlap(s.regions[code])...)
+		}
 	}
-	slices.Sort(s.codes)
 	s.buildIndex()
 	sortFaults(s.warnings)
 	if len(errs) > 0 {
@@ -153,6 +232,57 @@ func load(files []file) (*Store, error) {
 	return s, nil
 }
 
+// byFrom puts versions in the order of their first days.
+func byFrom(a, b *Package) int { return cmp.Compare(a.From, b.From) }
+
+// follow ends the version of before that still holds when one begins that is not
+// of before, and says where that is not enough.
+func follow(all, before []*Package) (errs LoadErrors) {
+	for i := 1; i < len(all); i++ {
+		a, b := all[i-1], all[i]
+		switch fresh := !slices.Contains(before, b); {
+		case a.From == b.From:
+			if !fresh {
+				b = a
+			}
+			errs = append(errs, &LoadError{b.File, b.fromLine, b.fromCol, fmt.Sprintf("from %s is the first day of a version that there is; choose another day", b.From)})
+		case fresh && (a.To == 0 || a.To >= b.From):
+			all[i-1] = a.until(b.From.AddDays(-1))
+		case !fresh && a.To >= b.From:
+			errs = append(errs, &LoadError{a.File, a.toLine, a.toCol, fmt.Sprintf("to %s is not before %s, when the next version begins; leave it out, or choose an earlier day", a.To, b.From)})
+		}
+	}
+	return errs
+}
+
+// supersede is all without those of loaded that begin with another, each ended on
+// the day before one begins that is not of loaded.
+func supersede(all, loaded []*Package) []*Package {
+	if len(loaded) == 0 {
+		return all
+	}
+	begins := map[civil.Date]bool{}
+	for _, p := range all {
+		if !slices.Contains(loaded, p) {
+			begins[p.From] = true
+		}
+	}
+	all = slices.DeleteFunc(all, func(p *Package) bool { return begins[p.From] && slices.Contains(loaded, p) })
+	for i := 1; i < len(all); i++ {
+		if a, b := all[i-1], all[i]; a.From < b.From && (a.To == 0 || a.To >= b.From) && begins[b.From] {
+			all[i-1] = a.until(b.From.AddDays(-1))
+		}
+	}
+	return all
+}
+
+// until is the package as one that holds until a day.
+func (p *Package) until(last civil.Date) *Package {
+	q := *p
+	q.To = last
+	return &q
+}
+
 func rank(p *Package) string {
 	if p.Inherits == "" {
 		return "0"
@@ -160,7 +290,7 @@ func rank(p *Package) string {
 	return "1"
 }
 
-func (b *builder) inherit(s *Store, root *yamlNode) {
+func (b *builder) inherit(s *tables, root *yamlNode) {
 	n := get(root, "inherits")
 	base := s.find(b.pkg.Inherits, b.pkg.From)
 	switch {
@@ -179,7 +309,7 @@ func (b *builder) inherit(s *Store, root *yamlNode) {
 }
 
 func datesOverlap(ps []*Package) (errs LoadErrors) {
-	slices.SortStableFunc(ps, func(a, b *Package) int { return int(a.From) - int(b.From) })
+	slices.SortStableFunc(ps, byFrom)
 	for i := 1; i < len(ps); i++ {
 		a, b := ps[i-1], ps[i]
 		if a.From == b.From || a.To != 0 && a.To >= b.From {
@@ -199,13 +329,13 @@ func orOpen(d civil.Date) string {
 
 // Warnings are the faults that do not keep packages from loading: what is
 // declared and never used.
-func (s *Store) Warnings() LoadErrors { return s.warnings }
+func (s *Store) Warnings() LoadErrors { return s.now.Load().warnings }
 
 // Regions lists the region codes of the store, without the nation's.
 func (s *Store) Regions() []string {
 	var out []string
-	for _, c := range s.codes {
-		if c != "000000" {
+	for _, c := range s.now.Load().codes {
+		if c != nation {
 			out = append(out, c)
 		}
 	}
@@ -213,7 +343,7 @@ func (s *Store) Regions() []string {
 }
 
 // Versions lists the packages of a region, oldest first.
-func (s *Store) Versions(region string) []*Package { return s.regions[region] }
+func (s *Store) Versions(region string) []*Package { return s.now.Load().regions[region] }
 
 // regionEntry is a slot of the store's index.
 type regionEntry struct {
@@ -233,7 +363,7 @@ func codeOf(region string) uint32 {
 	return n
 }
 
-func (s *Store) buildIndex() {
+func (s *tables) buildIndex() {
 	size := 16
 	for size < 4*len(s.regions) {
 		size *= 2
@@ -250,7 +380,7 @@ func (s *Store) buildIndex() {
 }
 
 // lookup returns the packages of a region, oldest first.
-func (s *Store) lookup(region string) []*Package {
+func (s *tables) lookup(region string) []*Package {
 	if len(s.index) == 0 {
 		return s.regions[region] // while loading
 	}
@@ -267,7 +397,7 @@ func (s *Store) lookup(region string) []*Package {
 }
 
 // find returns the package of the region that holds on the day, or nil.
-func (s *Store) find(region string, day civil.Date) *Package {
+func (s *tables) find(region string, day civil.Date) *Package {
 	ps := s.lookup(region)
 	for i := len(ps) - 1; i >= 0; i-- {
 		if p := ps[i]; p.From <= day {
@@ -283,10 +413,11 @@ func (s *Store) find(region string, day civil.Date) *Package {
 // At returns the package of the region that holds on the day, or an
 // *InputError.
 func (s *Store) At(region string, day civil.Date) (*Package, error) {
-	if p := s.find(region, day); p != nil {
+	t := s.now.Load()
+	if p := t.find(region, day); p != nil {
 		return p, nil
 	}
-	ps := s.regions[region]
+	ps := t.regions[region]
 	if len(ps) == 0 {
 		return nil, &InputError{Field: "region", Value: region, Want: "没有这个统筹区的政策包；现有 " + strings.Join(s.Regions(), "、")}
 	}
@@ -313,17 +444,17 @@ func (s *Store) packageOf(c *Case) (*Package, error) {
 // Class returns the set of the one class of persons with that name, and
 // whether the store knows it.
 func (s *Store) Class(name string) (ClassSet, bool) {
-	set, ok := s.classBit[name]
+	set, ok := s.now.Load().classBit[name]
 	return set, ok
 }
 
 // Classes lists the names of all classes of persons that the store knows.
-func (s *Store) Classes() []string { return slices.Clone(s.classes) }
+func (s *Store) Classes() []string { return slices.Clone(s.now.Load().classes) }
 
 // ClassNames lists the names of the classes in the set.
 func (s *Store) ClassNames(set ClassSet) []string {
 	var out []string
-	for i, c := range s.classes {
+	for i, c := range s.now.Load().classes {
 		if set&(1<<i) != 0 {
 			out = append(out, c)
 		}

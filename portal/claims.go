@@ -25,9 +25,9 @@ func (h *handler) claimRoutes() []web.Route {
 		{Pattern: "POST /me/claims/{claim}", For: people, Do: h.saveClaim, Again: h.claim},
 		{Pattern: "POST /me/claims/{claim}/invoices", For: people, Do: h.addInvoice, Again: h.claim},
 		{Pattern: "POST /me/claims/{claim}/invoices/remove", For: people, Do: h.removeInvoice, Again: h.claim},
-		{Pattern: "POST /me/claims/{claim}/papers", For: people, Do: h.addPapers, Again: h.claim, Limit: uploadLimit},
-		{Pattern: "GET /me/claims/{claim}/papers/{paper}", For: people, Do: h.paper},
-		{Pattern: "POST /me/claims/{claim}/papers/{paper}/remove", For: people, Do: h.removePaper, Again: h.claim},
+		{Pattern: "POST /me/claims/{claim}/papers", For: people, Do: h.addClaimPapers, Again: h.claim, Limit: uploadLimit},
+		{Pattern: "GET /me/claims/{claim}/papers/{evidence}", For: people, Do: h.claimPaper},
+		{Pattern: "POST /me/claims/{claim}/papers/{evidence}/remove", For: people, Do: h.removeClaimPaper, Again: h.claim},
 		{Pattern: "POST /me/claims/{claim}/submit", For: people, Do: h.submitClaim, Again: h.claim},
 		{Pattern: "POST /me/claims/{claim}/withdraw", For: people, Do: h.withdrawClaim, Again: h.claim},
 		{Pattern: "POST /me/claims/{claim}/account", For: people, Do: h.mendClaim, Again: h.claim},
@@ -304,7 +304,7 @@ func (h *handler) removeInvoice(v *web.Visit) error {
 	return step(v, 2)
 }
 
-func (h *handler) addPapers(v *web.Visit) error {
+func (h *handler) addClaimPapers(v *web.Visit) error {
 	c, err := h.ownClaim(v)
 	if err != nil {
 		return err
@@ -349,12 +349,12 @@ func (h *handler) addPapers(v *web.Visit) error {
 
 // ownPaper finds the paper that the address names, of a claim of whose affairs
 // the session is about.
-func (h *handler) ownPaper(v *web.Visit) (c *claim.Claim, f paper.File, body []byte, err error) {
+func (h *handler) ownClaimPaper(v *web.Visit) (c *claim.Claim, f paper.File, body []byte, err error) {
 	if c, err = h.ownClaim(v); err != nil {
 		return nil, f, nil, err
 	}
 	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
-		found, ok, err := h.Papers.Get(ctx, tx, v.PathValue("paper"))
+		found, ok, err := h.Papers.Get(ctx, tx, v.PathValue("evidence"))
 		if err == nil && (!ok || found.Matter != c.ID) {
 			err = web.ErrNotFound
 		}
@@ -368,8 +368,8 @@ func (h *handler) ownPaper(v *web.Visit) (c *claim.Claim, f paper.File, body []b
 	return c, f, body, err
 }
 
-func (h *handler) paper(v *web.Visit) error {
-	_, f, body, err := h.ownPaper(v)
+func (h *handler) claimPaper(v *web.Visit) error {
+	_, f, body, err := h.ownClaimPaper(v)
 	if err != nil {
 		return err
 	}
@@ -379,8 +379,8 @@ func (h *handler) paper(v *web.Visit) error {
 	return v.Attach(f.Label+".pdf", f.Kind, body)
 }
 
-func (h *handler) removePaper(v *web.Visit) error {
-	c, f, _, err := h.ownPaper(v)
+func (h *handler) removeClaimPaper(v *web.Visit) error {
+	c, f, _, err := h.ownClaimPaper(v)
 	if err != nil {
 		return err
 	}

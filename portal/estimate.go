@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"html/template"
+	"strings"
 
 	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/calc"
-	"github.com/anji-platform/anji/coverage"
 	"github.com/anji-platform/anji/db"
-	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/web"
@@ -36,6 +35,9 @@ type estimateData struct {
 	Scheme  string
 	Retired bool
 	A, B, C string
+	Share   string // the first own pay of class 乙 that was filled in, in percent
+	Stated  string // that which the package states, "" if it states none
+	Ground  string // where it stands
 	Asked   bool
 	Choices []choice
 	Own     bool // it is about the person who is signed in
@@ -56,7 +58,7 @@ var estimateKinds = map[string]policy.VisitKind{"outpatient": policy.Outpatient,
 // so it is asked for by an address that can be kept.
 func (h *handler) estimate(v *web.Visit) error {
 	q := v.URL.Query()
-	d := estimateData{Region: q.Get("region"), Kind: q.Get("kind"), Scheme: q.Get("scheme"), Retired: q.Get("retired") == "1", A: q.Get("a"), B: q.Get("b"), C: q.Get("c"),
+	d := estimateData{Region: q.Get("region"), Kind: q.Get("kind"), Scheme: q.Get("scheme"), Retired: q.Get("retired") == "1", A: q.Get("a"), B: q.Get("b"), C: q.Get("c"), Share: strings.TrimSpace(q.Get("share")),
 		Own: v.Who != nil && v.Who.Operator == nil}
 	if d.Kind == "" {
 		d.Kind = "inpatient"
@@ -64,14 +66,12 @@ func (h *handler) estimate(v *web.Visit) error {
 	if d.Scheme == "" {
 		d.Scheme = "employee"
 	}
-	today := h.Today()
-	for _, code := range h.Policies.Regions() {
-		if p, err := h.Policies.At(code, today); err == nil && code != "000000" {
-			d.Regions = append(d.Regions, estimateRegion{code, p.Name})
-		}
+	d.Regions = h.regions()
+	if d.Region == "" {
+		d.Region = h.region(v)
 	}
-	if d.Region == "" && len(d.Regions) > 0 {
-		d.Region = d.Regions[len(d.Regions)-1].Code
+	if err := h.stated(v, &d); err != nil {
+		return err
 	}
 	if d.A+d.B+d.C == "" {
 		return v.Show("estimate.html", v.Say("要花多少钱", "What would I pay"), d)
@@ -96,6 +96,47 @@ func (h *handler) estimate(v *web.Visit) error {
 	return v.Show("estimate.html", v.Say("要花多少钱", "What would I pay"), d)
 }
 
+// stated fills in the first own pay of class 乙 that the package of the region
+// states.
+func (h *handler) stated(v *web.Visit, d *estimateData) error {
+	c := &policy.Case{Region: d.Region, Date: h.Today()}
+	if d.Own {
+		c.Region = v.Who.Acting.Region
+	}
+	if d.Scheme == "resident" {
+		c.Scheme = policy.Resident
+	}
+	rate, sources, ok, err := h.Policies.FirstPay(c)
+	if missing := (*policy.InputError)(nil); errors.As(err, &missing) {
+		return nil // said when it is asked for
+	}
+	if err != nil || !ok {
+		return err
+	}
+	d.Stated = rate.Percent()
+	if len(sources) > 0 {
+		d.Ground = sources[0].String()
+	}
+	return nil
+}
+
+// share reads the first own pay of class 乙 that was filled in; without one the
+// package's holds, which must then state one.
+func share(v *web.Visit, d *estimateData) (money.Rate, error) {
+	if d.Share == "" {
+		if d.Stated == "" {
+			return 0, &web.Fault{Field: "share", Want: v.Say("这个统筹区没有写明乙类先自付比例，请填写单子上的比例", "this region states no first own pay of class 乙; fill in that of your bill")}
+		}
+		return policy.FirstPayUnstated, nil
+	}
+	text := strings.TrimSpace(strings.TrimRight(d.Share, "%％ "))
+	rate, err := money.ParseRate(text + "%")
+	if err != nil || rate < 0 || rate > money.One {
+		return 0, &web.Fault{Field: "share", Want: v.Say("「"+d.Share+"」不是比例：应为 0 至 100 的数，如 10", "not a ratio of 0 to 100, such as 10")}
+	}
+	return rate, nil
+}
+
 // estimateCase is the case of who asks, without its care.
 func (h *handler) estimateCase(v *web.Visit, d *estimateData, kind policy.VisitKind) (*policy.Case, error) {
 	today := h.Today()
@@ -112,28 +153,13 @@ func (h *handler) estimateCase(v *web.Visit, d *estimateData, kind policy.VisitK
 	var c *policy.Case
 	err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		p := v.Who.Acting
-		all, err := enrolment.Timeline(ctx, tx, p.ID)
+		made, counts, err := h.ownCase(ctx, tx, p, kind)
 		if err != nil {
 			return err
 		}
-		classes, err := enrolment.Classes(ctx, tx, p.ID, today)
-		if err != nil {
-			return err
-		}
-		spells, err := enrolment.Insurances(ctx, tx, p.ID, today)
-		if err != nil {
-			return err
-		}
-		counts := enrolment.Counting(spells)
-		made, _, err := coverage.Case(h.Policies, &coverage.Payer{Person: p, Insurance: all, Classes: classes, Scheme: counts.Scheme}, today)
-		if err != nil {
-			return err
-		}
-		made.Insured, made.Retired, made.BenefitsFrom = counts.Status, counts.Retired, counts.BenefitsFrom
-		d.Region = p.Region
-		c = made
-		c.Visit = kind
-		return h.Settlement.FillSums(ctx, tx, p.ID, c)
+		made.Insured, made.BenefitsFrom = counts.Status, counts.BenefitsFrom
+		d.Region, c = p.Region, made
+		return nil
 	})
 	if missing := (*policy.InputError)(nil); errors.As(err, &missing) {
 		return nil, &web.Fault{Field: "region", Want: missing.Error()}
@@ -160,7 +186,9 @@ func (h *handler) compare(v *web.Visit, d *estimateData, base *policy.Case, kind
 		}
 		l := policy.Line{Name: x.name, Class: x.class, Amount: a, Ceiling: policy.NoCeiling, FirstPay: policy.FirstPayUnstated}
 		if x.class == policy.ClassB {
-			l.FirstPay = estimateFirstPay
+			if l.FirstPay, err = share(v, d); err != nil {
+				return err
+			}
 		} else if x.class == policy.ClassA {
 			l.FirstPay = 0
 		}
@@ -208,7 +236,3 @@ func (h *handler) compare(v *web.Visit, d *estimateData, base *policy.Case, kind
 	}
 	return nil
 }
-
-// estimateFirstPay is the first own pay that the page assumes of class 乙, and
-// says so: what it really is stands with each item of the catalogue.
-const estimateFirstPay = money.One / 10

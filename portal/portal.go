@@ -21,6 +21,7 @@ import (
 	"github.com/anji-platform/anji/privacy"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -46,6 +47,7 @@ type Config struct {
 	Claims     *claim.Service
 	Papers     *paper.Service
 	Cleaner    *paper.Cleaner
+	TipOffs    *tipoff.Service
 	// Pay makes an order for a bill and returns where to pay it, from where the
 	// person comes back to a page; nil: nothing can be paid online here.
 	Pay func(ctx context.Context, bill, back string) (address string, err error)
@@ -77,7 +79,9 @@ func New(c Config) *web.App {
 
 		{Pattern: "GET /estimate", For: web.Everyone, Do: h.estimate},
 		{Pattern: "GET /catalogue", For: web.Everyone, Do: h.catalogue},
+		{Pattern: "GET /catalogue/{item}", For: web.Everyone, Do: h.item},
 		{Pattern: "GET /providers", For: web.Everyone, Do: h.providers},
+		{Pattern: "GET /providers/{provider}", For: web.Everyone, Do: h.provider},
 
 		{Pattern: "GET /me", For: people, Do: h.me},
 		{Pattern: "GET /me/credential", For: people, Do: h.credential},
@@ -108,7 +112,9 @@ func New(c Config) *web.App {
 		{Pattern: "POST /me/password", For: people, Do: h.password, Again: h.passwordForm},
 		{Pattern: "POST /me/copy", For: people, Do: h.copy, Again: h.me},
 	}
-	routes = append(append(routes, h.claimRoutes()...), h.recognitionRoutes()...)
+	routes = append(routes, h.claimRoutes()...)
+	routes = append(routes, h.recognitionRoutes()...)
+	routes = append(append(routes, h.answerRoutes()...), h.reportRoutes()...)
 	if len(c.Personas) > 0 {
 		routes = append(routes, web.Route{Pattern: "POST /sign-in/demo", For: web.Everyone, Do: h.demo, Again: h.door})
 	}

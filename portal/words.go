@@ -9,7 +9,7 @@ import (
 )
 
 // funcs are the words that templates ask for.
-var funcs = template.FuncMap{"movement": movement, "firstPay": firstPay, "ceiling": ceiling, "place": place.Name}
+var funcs = template.FuncMap{"movement": movement, "firstPay": firstPay, "ceiling": ceiling, "restriction": restriction, "place": place.Name}
 
 // movements name the kinds of ledger entries that touch a personal account.
 var movements = map[string]string{
@@ -41,4 +41,14 @@ func ceiling(it catalogue.Item) string {
 		return ""
 	}
 	return "支付标准 " + it.UnitCeiling.Grouped() + " 元，超出的自己付"
+}
+
+// restriction is what the national list says of whom an item is paid for (限定支付范围,
+// in its column 备注), "" if it says nothing.
+func restriction(it catalogue.Item) string {
+	a, err := it.Attributes()
+	if err != nil {
+		return ""
+	}
+	return a.Note
 }

@@ -147,3 +147,23 @@ func (d *Directory) Staff(ctx context.Context, tx *db.Tx, f StaffFilter) (all []
 	}, query+` ORDER BY code`, args...)
 	return all, err
 }
+
+// Size is how much a provider has on a day.
+type Size struct{ Departments, Staff, Doctors, Mappings int }
+
+// SizeOf counts a provider's departments, staff, doctors among them, and mappings
+// to the catalogue that hold on the day.
+func SizeOf(ctx context.Context, tx *db.Tx, provider string, on civil.Date) (s Size, err error) {
+	const holds = ` AND from_day <= ? AND (to_day = 0 OR to_day >= ?)`
+	for query, to := range map[string]*int{
+		`SELECT COUNT(*) FROM department WHERE provider = ?` + holds:                      &s.Departments,
+		`SELECT COUNT(*) FROM staff WHERE provider = ?` + holds:                           &s.Staff,
+		`SELECT COUNT(*) FROM staff WHERE kind = 'doctor' AND provider = ?` + holds:       &s.Doctors,
+		`SELECT COUNT(*) FROM provider_item WHERE withdrawn = 0 AND provider = ?` + holds: &s.Mappings,
+	} {
+		if err := tx.QueryRow(ctx, query, provider, int(on), int(on)).Scan(to); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}

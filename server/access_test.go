@@ -18,8 +18,10 @@ import (
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -144,7 +146,27 @@ func openAccess(t *testing.T) *access {
 	a.other["declaration"] = declaration("91990100MA0000023Q", "别的公司")
 	a.own["operator"], a.other["operator"] = "shouli", "nobody"
 	a.own["region"], a.other["region"] = "990100", "000001"
+	a.own["from"], a.other["from"] = "2025-01-01", "1999-01-01"
+	a.own["edition"], a.other["edition"] = issueNext(t, a.server, "2025-07-01"), "nothing"
+	a.own["provider"], a.other["provider"] = "H99010000101", "H00000000000"
+	a.own["proposal"], a.other["proposal"] = agree(t, a.server, &Config{Now: now}, provider.Proposal{Provider: "H99010000102", Kind: provider.Suspend, From: 20250701}), "nothing"
+	a.own["item"], a.other["item"] = "DRG990000002", "nothing"
+	a.own["revision"], a.other["revision"] = revise(t, a.server, &Config{Now: now}), "nothing"
 	a.own["name"], a.other["name"] = "x.css", "x.css"
+	a.own["question"], a.other["question"] = "33", "1"
+	told := func() (id string) {
+		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
+			x, err := a.server.tipoffs.Enter(ctx, tx, tipoff.Entry{Region: "990100", Channel: tipoff.Online, Behaviour: tipoff.Other, About: tipoff.Person,
+				Subject: "某人", Text: "某天在某处冒用别人的卡看病。", Code: tipoff.NewCode()})
+			if err == nil {
+				id = x.ID
+			}
+			return err
+		}))
+		return id
+	}
+	a.own["tipoff"], a.other["tipoff"] = told(), told()
+	a.own["notice"], a.other["notice"] = "0", "0"
 	filed := func(person string, names map[string]string) { // returned, so that papers may be handed in
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
 			x, err := a.server.filings.ApplyAway(ctx, tx, filing.AwayRequest{Person: person, Channel: filing.Window, Actor: "test",
@@ -170,7 +192,7 @@ func openAccess(t *testing.T) *access {
 				return err
 			}
 			f, err := a.server.Papers.Put(ctx, tx, paper.Handed{Matter: c.ID, Person: person, Label: "收费票据", Clean: picture(t), Actor: "test"})
-			names["claim"], names["paper"] = c.ID, f.ID
+			names["claim"], names["evidence"] = c.ID, f.ID
 			return err
 		}))
 	}
@@ -208,7 +230,7 @@ func openAccess(t *testing.T) *access {
 
 // theirs are the parameters that name something of one person or employer alone:
 // asking for another's must find nothing.
-var theirs = []string{"settlement", "bill", "declaration", "application", "claim", "paper", "visit", "beneficiary", "agent"}
+var theirs = []string{"settlement", "bill", "declaration", "application", "claim", "paper", "evidence", "visit", "beneficiary", "agent"}
 
 // TestAccess asks for every route as every role, for what is the visitor's own and
 // for what is another's. A new route is asked for too: what its address names must

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/anji-platform/anji/account"
+	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/channel"
 	"github.com/anji-platform/anji/console"
 	"github.com/anji-platform/anji/counter"
@@ -15,7 +16,9 @@ import (
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/portal"
 	"github.com/anji-platform/anji/privacy"
+	"github.com/anji-platform/anji/provider"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
@@ -29,9 +32,10 @@ func (s *Server) pages(c *Config) *web.Site {
 		}
 	}
 	store := web.Store{DB: s.DB, Now: c.Now}
+	s.tipoffs = tipoff.New(c.Policies, s.Register.Sealer(), c.Now)
 	s.filings = filing.New(s.Register, s.Settlement, s.Register.Sealer(), nil, c.Now)
 	own := portal.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Codes: s.Credentials, Settlement: s.Settlement,
-		Dues: s.dues, Accounts: account.New(c.Policies, s.Register, c.Now), Privacy: privacy.New(s.Register, c.Now), Filings: s.filings,
+		Dues: s.dues, Accounts: account.New(c.Policies, s.Register, c.Now), Privacy: privacy.New(s.Register, c.Now), Filings: s.filings, TipOffs: s.tipoffs,
 		Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner,
 		Wallet: &channel.Wallet{DB: s.DB, Store: c.Policies, Register: s.Register, Dues: s.dues, Codes: s.Credentials, Now: c.Now}}
 	staff := employer.Config{DB: s.DB, Dues: s.dues, Register: s.Register, Now: c.Now}
@@ -42,10 +46,10 @@ func (s *Server) pages(c *Config) *web.Site {
 			own.Personas = append(own.Personas, portal.Persona{CitizenID: p.CitizenID, Name: p.Name, Situation: p.Situation})
 		}
 	}
-	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
+	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Notice: s.notices.Text, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
 		portal.New(own), office.New(door), employer.New(staff),
 		counter.New(counter.Config{Store: store, Register: s.Register, Codes: s.Credentials, Settlement: s.Settlement}),
-		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, Privacy: own.Privacy, Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner}))
+		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, TipOffs: s.tipoffs, Notices: s.notices, Privacy: own.Privacy, Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner, Rules: s.rules, Agreements: provider.NewAgreements(c.Now), Upkeep: catalogue.NewUpkeep(c.Now)}))
 }
 
 // pay pays over the local test channel, at once: beside made-up data.

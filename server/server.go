@@ -6,6 +6,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,19 +29,24 @@ import (
 	"github.com/anji-platform/anji/his/keyring"
 	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/ident"
+	"github.com/anji-platform/anji/notice"
 	"github.com/anji-platform/anji/paper"
+	"github.com/anji-platform/anji/policies"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/rulebook"
 	"github.com/anji-platform/anji/sandbox"
 	"github.com/anji-platform/anji/settlement"
 	"github.com/anji-platform/anji/signin"
+	"github.com/anji-platform/anji/tipoff"
 	"github.com/anji-platform/anji/web"
 )
 
 // Config says what a server works with.
 type Config struct {
-	Data      string // folder of the database and its key
-	Database  string // location of the database (see db.Open); "" is a SQLite file in the folder
-	Policies  *policy.Store
+	Data      string           // folder of the database and its key
+	Database  string           // location of the database (see db.Open); "" is a SQLite file in the folder
+	Policies  *policy.Store    // to which those are added that officers issue
+	Cases     fs.FS            // where the cases of Policies stand; nil: those in the binary
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger
 	Security  keyring.Mode // how providers without keys of their own prove their messages; "": they need not
@@ -112,7 +118,10 @@ type Server struct {
 	Cleaner paper.Cleaner
 
 	dues    *contribution.Service
+	rules   *rulebook.Service
 	filings *filing.Service
+	tipoffs *tipoff.Service
+	notices *notice.Board
 	site    *web.Site
 	log     *slog.Logger
 }
@@ -138,6 +147,13 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{DB: store, Register: enrolment.New(sealer), log: c.log()}
+	if c.Cases == nil {
+		c.Cases = policies.FS
+	}
+	s.rules = rulebook.New(c.Policies, c.Cases, c.Now)
+	if err := s.rules.Refresh(ctx, store); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	s.Settlement = settlement.New(c.Policies, s.Register, c.Now)
 	mux := http.NewServeMux()
 	edge := his.Config{DB: store, Sealer: sealer, Enrolment: s.Register, Settlement: s.Settlement,
@@ -160,7 +176,8 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		mux.Handle(path, docs)
 	}
 	s.dues = contribution.New(c.Policies, s.Register, c.Now)
-	pages := explain.Config{Packages: packages{c.Policies, c.Now}, Log: c.Log, Health: s.healthy, Synthetic: c.Synthetic}
+	s.notices = notice.New(store, c.Now, c.log())
+	pages := explain.Config{Notice: s.notices.Text, Packages: packages{c.Policies, c.Now}, Log: c.Log, Health: s.healthy, Synthetic: c.Synthetic}
 	paths := []string{"/policies", "/policies/", "/healthz"}
 	if c.Synthetic {
 		pages.Settlements, pages.Sandbox = settlements{s}, path
@@ -207,7 +224,25 @@ func (s *Server) healthy(ctx context.Context) error {
 // Serve answers on l until ctx ends, then lets what is under way finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go s.tidy(ctx)
+	go s.follow(ctx, 3*time.Second)
 	return serve(ctx, l, s.Handler, nil)
+}
+
+// follow learns, until ctx ends, of packages that another process issued. They
+// hold from the next day at the earliest: some seconds do not matter.
+func (s *Server) follow(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if err := s.rules.Refresh(ctx, s.DB); err != nil && ctx.Err() == nil {
+				s.log.Error("server: the packages are not known to be up to date", "error", err)
+			}
+		}
+	}
 }
 
 // tidy removes, until ctx ends, what is of no more use.
@@ -221,8 +256,29 @@ func (s *Server) tidy(ctx context.Context) {
 			if err := errors.Join(s.Credentials.Tidy(ctx), s.SignIn.Tidy(ctx)); err != nil && ctx.Err() == nil {
 				s.log.Error("server: old codes and sessions were not removed", "error", err)
 			}
+			if err := s.countPrices(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("server: prices were not counted", "error", err)
+			}
 		}
 	}
+}
+
+// pricesAtOnce bounds how many batches of settlements are counted in a row, so that
+// the store's writers need not wait long.
+const pricesAtOnce = 20
+
+// countPrices counts what providers charged since it last did.
+func (s *Server) countPrices(ctx context.Context) error {
+	for range pricesAtOnce {
+		more := false
+		if err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+			more, err = s.Settlement.CountPrices(ctx, tx)
+			return err
+		}); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // serve answers on l until ctx ends. Then it calls ending, if there is any, and

@@ -42,7 +42,7 @@ func (s *Service) Entitlements(ctx context.Context, tx *db.Tx, q EntitlementRequ
 	st := &Settlement{Visit: v, At: s.now()}
 	out := Entitlements{From: day, To: day}
 	var err error
-	if st.Provider, err = s.careRegion(ctx, tx, q.Provider); err != nil {
+	if st.Provider, err = s.provider(ctx, tx, q.Provider, dayOf(q.At)); err != nil {
 		return out, err
 	}
 	var ok bool

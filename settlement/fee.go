@@ -56,7 +56,7 @@ func (s *Service) AddFees(ctx context.Context, tx *db.Tx, visit, prov string, fe
 	if err != nil {
 		return nil, err
 	}
-	care, err := s.careRegion(ctx, tx, v.Provider)
+	care, err := s.provider(ctx, tx, v.Provider, dayOf(v.Begun))
 	if err != nil {
 		return nil, err
 	}
@@ -139,12 +139,14 @@ func at(err error, i int) error {
 	return err
 }
 
-func (s *Service) careRegion(ctx context.Context, tx *db.Tx, code string) (provider.Provider, error) {
+// provider finds a provider as it stood on the day on which a visit began: who was
+// admitted while an agreement held is settled under it.
+func (s *Service) provider(ctx context.Context, tx *db.Tx, code string, day civil.Date) (provider.Provider, error) {
 	p, ok, err := provider.Get(ctx, tx, code)
 	if err == nil && !ok {
 		err = &Error{"provider", code, "没有登记这个医药机构"}
 	}
-	return p, err
+	return p.On(day), err
 }
 
 // person is the person of a visit.

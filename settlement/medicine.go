@@ -61,7 +61,7 @@ func (s *Service) Medicines(ctx context.Context, tx *db.Tx, person string, from,
 		if m.Quantity == 0 {
 			continue
 		}
-		if m.Provider, err = s.careRegion(ctx, tx, m.Provider.Code); err != nil {
+		if m.Provider, err = s.provider(ctx, tx, m.Provider.Code, civil.Of(m.Time)); err != nil {
 			return nil, err
 		}
 		it, ok, err := catalogue.Find(ctx, tx, m.Provider.Region, civil.Of(m.Time), m.Item)

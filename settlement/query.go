@@ -197,3 +197,35 @@ func (s *Service) LastSettled(ctx context.Context, tx *db.Tx, visit string) (tim
 func startOf(day civil.Date) time.Time {
 	return time.Date(day.Year(), time.Month(day.Month()), day.Day(), 0, 0, 0, 0, zone)
 }
+
+// DecidedBy reports whether there is a settlement that a version of a region's
+// package decided.
+func DecidedBy(ctx context.Context, tx *db.Tx, region string, from civil.Date, version string) (bool, error) {
+	var id string
+	err := tx.QueryRow(ctx, `SELECT id FROM settlement WHERE region = ? AND package = ? LIMIT 1`, region, from.String()+" "+version).Scan(&id)
+	if db.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// MonthSum is what a provider's settlements of a month come to, reversals taken
+// off.
+type MonthSum struct {
+	Month                      string // such as 2025-06
+	Rows                       int    // settlements and reversals
+	Total, Fund, Account, Cash money.Fen
+}
+
+// MonthSums sums a provider's settlements by the month in which they were made,
+// newest first, since a day.
+func MonthSums(ctx context.Context, tx *db.Tx, provider string, since civil.Date) (all []MonthSum, err error) {
+	err = tx.Each(ctx, func(rows *db.Rows) error {
+		var m MonthSum
+		err := rows.Scan(&m.Month, &m.Rows, &m.Total, &m.Fund, &m.Account, &m.Cash)
+		all = append(all, m)
+		return err
+	}, `SELECT SUBSTR(at, 1, 7), COUNT(*), CAST(SUM(total) AS BIGINT), CAST(SUM(fund) AS BIGINT), CAST(SUM(account) AS BIGINT), CAST(SUM(cash) AS BIGINT)
+		FROM settlement WHERE provider = ? AND at >= ? GROUP BY SUBSTR(at, 1, 7) ORDER BY 1 DESC`, provider, since.String())
+	return all, err
+}

@@ -134,9 +134,11 @@ func (s *Service) rows(ctx context.Context, tx *db.Tx, where string, args ...any
 		if r.Person, err = s.person(ctx, tx, r.Visit); err != nil {
 			return nil, err
 		}
-		if r.Provider, _, err = provider.Get(ctx, tx, r.Visit.Provider); err != nil {
+		p, _, err := provider.Get(ctx, tx, r.Visit.Provider)
+		if err != nil {
 			return nil, err
 		}
+		r.Provider = p.On(dayOf(r.Visit.Begun))
 	}
 	return out, nil
 }

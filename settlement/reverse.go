@@ -189,7 +189,7 @@ func (s *Service) takeBack(ctx context.Context, tx *db.Tx, old *Settlement, acto
 // the names of the sums are not known.
 func (s *Service) versionOf(p *policy.Package) error {
 	for _, v := range s.store.Versions(p.Region) {
-		if v == p {
+		if v.From == p.From {
 			return nil
 		}
 	}

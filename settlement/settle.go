@@ -118,7 +118,7 @@ func (s *Service) decide(ctx context.Context, tx *db.Tx, q SettleRequest) (*Sett
 		return nil, nil, err
 	}
 	st := &Settlement{Visit: v, At: s.now(), Invoice: q.Invoice}
-	if st.Provider, err = s.careRegion(ctx, tx, v.Provider); err != nil {
+	if st.Provider, err = s.provider(ctx, tx, v.Provider, dayOf(v.Begun)); err != nil {
 		return nil, nil, err
 	}
 	if st.Person, err = s.person(ctx, tx, v); err != nil {

@@ -246,11 +246,14 @@ func unstamp(s string) (time.Time, error) {
 	return time.ParseInLocation(clock, s, zone)
 }
 
+// idTime is how identifiers begin, so that they sort by time.
+const idTime = "20060102150405"
+
 // newID makes an identifier of 27 characters that sorts by time.
 func newID(at time.Time) string {
 	b := make([]byte, 6)
 	rand.Read(b)
-	return at.UTC().Format("20060102150405") + "0" + hex.EncodeToString(b)
+	return at.UTC().Format(idTime) + "0" + hex.EncodeToString(b)
 }
 
 // DescribeRequest says what an outpatient visit turned out to be (就诊信息).

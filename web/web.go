@@ -281,6 +281,9 @@ func (v *Visit) Prefer(name, value string) {
 	v.cookies = append(v.cookies, v.site.cookie(name, value, 365*24*time.Hour))
 }
 
+// Preferred is a setting that the browser keeps, "" for none.
+func (v *Visit) Preferred(name string) string { return v.site.read(v.Request, name) }
+
 // Address is where the request came from.
 func (v *Visit) Address() string { return v.site.Address(v.Request) }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/paper"
+	"github.com/anji-platform/anji/rulebook"
 	"github.com/anji-platform/anji/settlement"
 )
 
@@ -30,6 +31,7 @@ func auditCommand() *cobra.Command {
   every chain of the audit record is whole,
   every contribution that was paid stands in the ledger once, and insures;
   what is owed by each claim is what it was settled at less what was paid;
+  every package that was issued here is what was uploaded, and two persons issued it;
   every settlement, computed again from what it was decided on, comes out the
   same, and agrees with its fees, its postings and the person's sums of the year.
 Says where not, and exits 1.`,
@@ -51,6 +53,9 @@ Says where not, and exits 1.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, store.Close()) }()
+			if err := issued(ctx, store, policies); err != nil {
+				return err
+			}
 			register := enrolment.New(sealer)
 			service, dues := settlement.New(policies, register, nil), contribution.New(policies, register, nil)
 			claims := claim.New(register, service, paper.New(sealer, nil), nil)
@@ -60,7 +65,7 @@ Says where not, and exits 1.`,
 				for _, part := range []struct {
 					name   string
 					verify func(context.Context, *db.Tx) error
-				}{{"ledger       账", fund.Verify}, {"audit record 审计", audit.Verify}, {"settlements  结算", service.Verify}, {"contributions 征缴", dues.Verify}, {"claims       报销", claims.Verify}} {
+				}{{"ledger       账", fund.Verify}, {"audit record 审计", audit.Verify}, {"settlements  结算", service.Verify}, {"contributions 征缴", dues.Verify}, {"claims       报销", claims.Verify}, {"packages     政策包", rulebook.Verify}} {
 					fault := part.verify(ctx, tx)
 					state := "agrees 一致"
 					if fault != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/rulebook"
 )
 
 func clearingCommand() *cobra.Command {
@@ -43,6 +44,8 @@ their regions. Who approved an application cannot pay it.`, clearing.Pay),
 type dataFlags struct {
 	data, db, month, provider string
 	asJSON                    bool
+
+	policies *policy.Store // of open: store adds the packages that were issued there
 }
 
 func (f *dataFlags) add(cmd *cobra.Command, required ...string) {
@@ -73,15 +76,34 @@ func (f *dataFlags) store(ctx context.Context, do func(*db.DB) error) (err error
 			return fmt.Errorf("--data %q holds no data of Anji: %w", f.data, err)
 		}
 	}
-	return withStore(ctx, at, do)
+	return withStore(ctx, at, func(d *db.DB) error {
+		if err := issued(ctx, d, f.policies); err != nil {
+			return err
+		}
+		return do(d)
+	})
 }
 
-// open reads what commands on a data folder work with: the packages and the key.
+// issued adds the packages that officers issued in a store to those of the files.
+// policies may be nil.
+func issued(ctx context.Context, d *db.DB, policies *policy.Store) error {
+	if policies == nil {
+		return nil
+	}
+	return d.View(ctx, func(tx *db.Tx) error {
+		_, err := rulebook.Adopt(ctx, tx, policies)
+		return err
+	})
+}
+
+// open reads what commands on a data folder work with: the packages, to which store
+// adds those that were issued there, and the key.
 func (f *dataFlags) open(policyDir string) (*policy.Store, *gm.Sealer, error) {
 	policies, err := loadPolicies(policyDir)
 	if err != nil {
 		return nil, nil, err
 	}
+	f.policies = policies
 	sealer, err := gm.LoadOrCreateKey(filepath.Join(f.data, "key"))
 	return policies, sealer, err
 }

@@ -87,7 +87,7 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 	address := "http://" + l.Addr().String()
 	seeded := false // at the start; a reset seeds too
 	shown := progress(errs, "造数据 seeding")
-	s, err := server.OpenSandbox(ctx, server.Config{Data: data, Database: database, Policies: store, Now: now, Address: address,
+	s, err := server.OpenSandbox(ctx, server.Config{Data: data, Database: database, Policies: store, Cases: packages(policies), Now: now, Address: address,
 		Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))},
 		func(ctx context.Context, s *server.Server) error {
 			did, err := demo.Seed(ctx, s.DB, s.Register, demo.Options{Today: civil.Of(now()), People: people, Progress: shown})

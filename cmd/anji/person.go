@@ -77,6 +77,7 @@ func personCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			f.policies = policies
 			today := civil.Of(time.Now().In(time.FixedZone("CST", 8*60*60)))
 			day := today
 			if on != "" {

@@ -1,18 +1,22 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/policy"
 )
 
 func policyCommand() *cobra.Command {
-	var dir string
+	var from packageFlags
 	cmd := &cobra.Command{Use: "policy", Short: "Check, test, explain and compare policy packages (政策包)"}
-	cmd.PersistentFlags().StringVar(&dir, "policies", "", "folder of packages (default: those in the binary)")
+	cmd.PersistentFlags().StringVar(&from.dir, "policies", "", "folder of packages (default: those in the binary)")
+	cmd.PersistentFlags().StringVar(&from.data, "data", "", "folder of the data, for the packages that were issued there too")
+	cmd.PersistentFlags().StringVar(&from.db, "db", "", "postgres://… or the path of a SQLite file, likewise (default: anji.db in the folder)")
 	var strict bool
 	lint := &cobra.Command{
 		Use:   "lint",
@@ -25,7 +29,7 @@ versions whose dates overlap. What is declared and never used is a warning.`,
   anji policy lint --policies ./policies --strict`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := loadPolicies(dir)
+			s, err := from.load(cmd.Context())
 			var faults policy.LoadErrors
 			if errors.As(err, &faults) {
 				for _, f := range faults {
@@ -47,6 +51,19 @@ versions whose dates overlap. What is declared and never used is a warning.`,
 	}
 	lint.Flags().BoolVar(&strict, "strict", false, "warnings fail, too")
 	cmd.AddCommand(lint)
-	cmd.AddCommand(policyTestCommand(&dir), policyExplainCommand(&dir), policyDiffCommand(&dir), policySchemaCommand(), policyFmtCommand())
+	cmd.AddCommand(policyTestCommand(&from), policyExplainCommand(&from), policyDiffCommand(&from), policySchemaCommand(), policyFmtCommand())
 	return cmd
+}
+
+// packageFlags say where packages are: in the binary or a folder, and in a store
+// where more were issued.
+type packageFlags struct{ dir, data, db string }
+
+func (f *packageFlags) load(ctx context.Context) (*policy.Store, error) {
+	policies, err := loadPolicies(f.dir)
+	if err != nil || f.data == "" && f.db == "" {
+		return policies, err
+	}
+	in := dataFlags{data: f.data, db: f.db, policies: policies}
+	return policies, in.store(ctx, func(*db.DB) error { return nil })
 }

@@ -1,26 +1,22 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
-
 	"github.com/anji-platform/anji/calc"
-	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/policy"
+	"github.com/spf13/cobra"
 )
 
-func policyDiffCommand(dir *string) *cobra.Command {
+func policyDiffCommand(from *packageFlags) *cobra.Command {
 	var opts struct {
 		cases  []string
 		asJSON bool
@@ -49,7 +45,7 @@ The answer is Markdown in Chinese, or JSON with --json.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var sides [2]packageSide
 			for i, arg := range args {
-				s, err := openSide(*dir, arg)
+				s, err := openSide(cmd.Context(), from, arg)
 				if err != nil {
 					return err
 				}
@@ -65,7 +61,7 @@ The answer is Markdown in Chinese, or JSON with --json.`,
 				d.Changes = []policy.Change{}
 			}
 			if len(examples) > 0 {
-				d.Money = policy.Replay(a.Side, b.Side, restateAll(examples, a, b))
+				d.Money = policy.Replay(a.Side, b.Side, calc.Restate(examples, a.Side, b.Side))
 			}
 			text := []byte(d.Markdown())
 			if opts.asJSON {
@@ -93,8 +89,8 @@ type packageSide struct {
 }
 
 // openSide finds REGION@DATE, REGION or the path of a package file.
-func openSide(dir, arg string) (*packageSide, error) {
-	store, err := loadPolicies(dir)
+func openSide(ctx context.Context, from *packageFlags, arg string) (*packageSide, error) {
+	store, err := from.load(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +105,7 @@ func openSide(dir, arg string) (*packageSide, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &packageSide{Side: policy.Side{Store: store, Package: p}, cases: packages(dir), folder: region, place: region}, nil
+	return &packageSide{Side: policy.Side{Store: store, Package: p}, cases: packages(from.dir), folder: region, place: region}, nil
 }
 
 func openFile(base *policy.Store, name string) (*packageSide, error) {
@@ -182,135 +178,4 @@ func examplesFor(files []string, sides [2]packageSide) ([]calc.Example, error) {
 		}
 	}
 	return out, nil
-}
-
-// restateAll states every example for both packages.
-func restateAll(examples []calc.Example, a, b packageSide) []policy.ReplayCase {
-	da, db := calc.NewDecoder(a.Store), calc.NewDecoder(b.Store)
-	out := make([]policy.ReplayCase, 0, len(examples))
-	for i := range examples {
-		e := &examples[i]
-		c := policy.ReplayCase{Name: e.Name}
-		var errA, errB error
-		c.A, errA = restate(e, a.Package, da)
-		c.B, errB = restate(e, b.Package, db)
-		if errA != nil {
-			errA = fmt.Errorf("前一政策下不能读：%w", errA)
-		}
-		if errB != nil {
-			errB = fmt.Errorf("后一政策下不能读：%w", errB)
-		}
-		if c.Err = errA; c.Err == nil {
-			c.Err = errB
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-// restate reads the example as a case of the package: of its region, and on a
-// day on which it holds.
-func restate(e *calc.Example, p *policy.Package, d *calc.Decoder) (*policy.Case, error) {
-	n := cloneNode(e.Case)
-	home := e.Region
-	if r := child(n, "region"); r != nil {
-		home = r.Value
-	}
-	setChild(n, "region", p.Region)
-	if care := child(n, "care_region"); care != nil && home != p.Region {
-		care.Value = careFor(care.Value, home, p.Region)
-	}
-	if day := child(n, "date"); day != nil {
-		date, err := civil.Parse(day.Value)
-		if err != nil {
-			return nil, errors.New("date：应为日期，如 2025-06-01")
-		}
-		if move := moveInto(p, date); move != nil {
-			moveDates(n, move)
-		}
-	}
-	var c policy.Case
-	if err := d.DecodeNode(n, &c); err != nil {
-		return nil, err
-	}
-	c.Lines = slices.Clone(c.Lines)
-	return &c, nil
-}
-
-// careFor is a care region that lies to the new home as care lay to the old:
-// at home, in the province, or outside.
-func careFor(care, home, to string) string {
-	province := func(r string) string { return r[:min(2, len(r))] }
-	switch {
-	case care == home:
-		return to
-	case province(care) == province(home):
-		return province(to) + "9999" // no region's code: the home catalogue is used
-	case province(care) == province(to):
-		return home
-	}
-	return care
-}
-
-// moveInto says how the days of a case on day are moved so that the package
-// holds; nil when it does.
-func moveInto(p *policy.Package, day civil.Date) func(civil.Date) civil.Date {
-	holds := func(d civil.Date) bool { return d >= p.From && (p.To == 0 || d <= p.To) }
-	if holds(day) {
-		return nil
-	}
-	from := p.From.Year() - day.Year()
-	for _, years := range []int{from, from + 1, from - 1} {
-		move := func(d civil.Date) civil.Date { return d.AddMonths(12 * years) }
-		if holds(move(day)) {
-			return move
-		}
-	}
-	days := p.From.DaysSince(day)
-	return func(d civil.Date) civil.Date { return d.AddDays(days) }
-}
-
-var dayPattern = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
-
-func moveDates(n *yaml.Node, move func(civil.Date) civil.Date) {
-	if n.Kind == yaml.ScalarNode && dayPattern.MatchString(n.Value) {
-		if d, err := civil.Parse(n.Value); err == nil {
-			n.Value = move(d).String()
-		}
-	}
-	for _, c := range n.Content {
-		moveDates(c, move)
-	}
-}
-
-func cloneNode(n *yaml.Node) *yaml.Node {
-	out := *n
-	out.Content = make([]*yaml.Node, len(n.Content))
-	for i, c := range n.Content {
-		out.Content[i] = cloneNode(c)
-	}
-	return &out
-}
-
-func child(n *yaml.Node, key string) *yaml.Node {
-	if n.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
-		}
-	}
-	return nil
-}
-
-func setChild(n *yaml.Node, key, value string) {
-	if v := child(n, key); v != nil {
-		v.Kind, v.Tag, v.Value, v.Content = yaml.ScalarNode, "!!str", value, nil
-		return
-	}
-	scalar := func(s string) *yaml.Node {
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Line: n.Line, Column: n.Column}
-	}
-	n.Content = append(n.Content, scalar(key), scalar(value))
 }

@@ -47,7 +47,7 @@ func write(t *testing.T, name, text string) string {
 }
 
 func TestPolicyExplain(t *testing.T) {
-	dir := ""
+	dir := packageFlags{}
 	out, _, err := runCommand(t, policyExplainCommand(&dir), "990200")
 	if err != nil || !strings.HasPrefix(out, "# 手册示例县") {
 		t.Errorf("%v: %.80q", err, out)
@@ -85,7 +85,7 @@ const oneCase = `- name: 职工三级住院
 `
 
 func TestPolicyDiff(t *testing.T) {
-	dir := ""
+	dir := packageFlags{}
 	draft := filepath.Join(t.TempDir(), "990100")
 	text := shippedText(t, "990100/2025-01-01.yaml")
 	text = strings.Replace(text, "from: 2025-01-01", "from: 2026-03-01", 1)
@@ -125,19 +125,6 @@ func TestPolicyDiff(t *testing.T) {
 	} {
 		if _, _, err := runCommand(t, policyDiffCommand(&dir), strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("diff %s: %v, want %q", args, err, want)
-		}
-	}
-}
-
-func TestCareFor(t *testing.T) {
-	for _, tt := range []struct{ care, home, to, want string }{
-		{"990100", "990100", "500000", "500000"}, // at home
-		{"990300", "990100", "500000", "509999"}, // in the province
-		{"110000", "990100", "500000", "110000"}, // outside
-		{"500000", "990100", "500100", "990100"}, // outside, where the new home is
-	} {
-		if got := careFor(tt.care, tt.home, tt.to); got != tt.want {
-			t.Errorf("careFor(%s, %s, %s) = %s, want %s", tt.care, tt.home, tt.to, got, tt.want)
 		}
 	}
 }

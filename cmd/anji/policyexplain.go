@@ -12,7 +12,7 @@ import (
 	"github.com/anji-platform/anji/policy"
 )
 
-func policyExplainCommand(dir *string) *cobra.Command {
+func policyExplainCommand(from *packageFlags) *cobra.Command {
 	var opts struct {
 		date, out string
 		html      bool
@@ -33,7 +33,7 @@ The document is Markdown, or with --html a page that stands alone. Without
   anji policy explain --policies ./policies 990200`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := loadPolicies(*dir)
+			store, err := from.load(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/anji-platform/anji/calc"
 )
 
-func policyTestCommand(dir *string) *cobra.Command {
+func policyTestCommand(from *packageFlags) *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "test [REGION]...",
@@ -18,7 +18,7 @@ func policyTestCommand(dir *string) *cobra.Command {
   anji policy test 110000 -v
   anji policy test --policies ./policies 990100`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := loadPolicies(*dir)
+			store, err := from.load(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -28,7 +28,7 @@ func policyTestCommand(dir *string) *cobra.Command {
 			d := calc.NewDecoder(store)
 			failed, total := 0, 0
 			for _, region := range args {
-				examples, err := calc.Examples(packages(*dir), region)
+				examples, err := calc.Examples(packages(from.dir), region)
 				if err != nil {
 					return err
 				}

@@ -49,7 +49,7 @@ of it apart from those of the database.`,
 			if opts.address == "" {
 				opts.address = "http://" + l.Addr().String()
 			}
-			s, err := server.Open(ctx, server.Config{Data: opts.data, Database: opts.db, Policies: policies, Address: opts.address, Security: security,
+			s, err := server.Open(ctx, server.Config{Data: opts.data, Database: opts.db, Policies: policies, Cases: packages(opts.policies), Address: opts.address, Security: security,
 				Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))})
 			if err != nil {
 				return err

@@ -122,9 +122,9 @@ type World struct {
 	codes    map[string]string // last shown, by whom
 	tokens   map[string]string // last given, by whom
 	employer map[string]string
+	claims   map[string]string // by what they are called
 	filings  *filing.Service
 	papers   map[string]string // application, by the name that the story gives it
-	claims   map[string]string // by what they are called
 	serial   int
 }
 
@@ -133,7 +133,7 @@ var zone = time.FixedZone("CST", 8*60*60)
 // Run runs a story in a folder of its own and returns every difference. Once it
 // is over the books are proved.
 func (s *Story) Run(ctx context.Context, dir string, store *policy.Store) error {
-	w := &World{ctx: ctx, store: store, people: map[string]enrolment.Person{}, codes: map[string]string{}, tokens: map[string]string{}, employer: map[string]string{}, papers: map[string]string{}, claims: map[string]string{}}
+	w := &World{ctx: ctx, store: store, people: map[string]enrolment.Person{}, codes: map[string]string{}, tokens: map[string]string{}, employer: map[string]string{}, claims: map[string]string{}, papers: map[string]string{}}
 	day, err := civil.Parse(s.Day)
 	if err != nil {
 		return fmt.Errorf("day: %w", err)
