@@ -27,6 +27,9 @@ import (
 	"github.com/anji-platform/anji/web"
 )
 
+// uploads bounds the papers that come with one form, in bytes.
+const uploads = 48 << 20
+
 // claimRoutes are those of manual reimbursement (手工报销) and its payment.
 func (h *handler) claimRoutes() []web.Route {
 	see := []signin.Role{signin.Intake, signin.Review, signin.Recheck, signin.Inspector, signin.Viewer}
@@ -34,7 +37,6 @@ func (h *handler) claimRoutes() []web.Route {
 	review := []signin.Role{signin.Review}
 	finance := []signin.Role{signin.Finance}
 	payers := []signin.Role{signin.Finance, signin.Inspector, signin.Viewer}
-	const uploads = 48 << 20
 	return []web.Route{
 		{Pattern: "GET /console/claims", For: see, Do: h.claims},
 		{Pattern: "GET /console/claims.xlsx", For: see, Do: h.claimsSheet},
@@ -98,7 +100,7 @@ func (h *handler) claimQueue(v *web.Visit, offset, limit int) (d claimsData, err
 	if d.State == "" && q.Get("all") != "1" && !d.LateOnly {
 		d.State = first(v)
 	}
-	f := claim.Filter{Region: v.Operator().Region, State: d.State, Offset: offset, Limit: limit}
+	f := claim.Filter{Region: h.pool(v), State: d.State, Offset: offset, Limit: limit}
 	if d.LateOnly {
 		f.LateOn, f.State, d.State = h.Today(), "", ""
 	}
@@ -196,7 +198,7 @@ func (h *handler) findClaim(v *web.Visit) (c *claim.Claim, err error) {
 		if err != nil {
 			return err
 		}
-		if region := v.Operator().Region; !ok || region != "" && found.Region != region || found.State == claim.Draft && found.Channel == claim.Online {
+		if region := h.pool(v); !ok || region != "" && found.Region != region || found.State == claim.Draft && found.Channel == claim.Online {
 			return web.ErrNotFound
 		}
 		c = found
@@ -543,7 +545,7 @@ func (h *handler) addProvider(v *web.Visit) error {
 		return &web.Fault{Field: "name", Want: "请填写机构名称，不超过 60 个字"}
 	case err != nil:
 		return &web.Fault{Field: "region", Want: "应为就医地的六位区划代码"}
-	case v.Operator().Region != "" && p.Region == v.Operator().Region:
+	case h.pool(v) != "" && p.Region == h.pool(v):
 		return &web.Fault{Field: "region", Want: "本地机构由定点管理登记，这里只登记外地机构"}
 	}
 	if p.Code[0] == 'P' {

@@ -115,8 +115,8 @@ func actor(s string) string {
 // actions name what stands in the record, by how it begins.
 var actions = []struct{ prefix, title string }{
 	{"privacy.reveal", "查看完整信息"}, {"privacy.export", "下载全部信息"}, {"privacy.", "个人信息"}, {"his.view", "接口查询个人信息"}, {"person.view", "查看参保人"}, {"console.export", "导出列表"},
-	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"provider.add", "登记外地机构"},
-	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"}, {"paper.put", "交材料"}, {"paper.remove", "撤回材料"}, {"paper.view", "查看材料"},
+	{"claim.", "手工报销"}, {"payout.", "报销款支付"}, {"paper.put", "交材料"}, {"paper.remove", "撤回材料"}, {"paper.view", "查看材料"}, {"paper.", "材料"}, {"provider.add", "登记外地机构"},
+	{"filing.draft", "开始申请"}, {"filing.submitted", "提交申请"}, {"filing.accepted", "申请通过"}, {"filing.returned", "退回申请"}, {"filing.refused", "不予通过"}, {"filing.withdrawn", "撤销申请"},
 	{"person.settlement", "查看结算"}, {"person.statement", "下载结算单"}, {"fund.close.ask", "申请结账"}, {"fund.close.drop", "撤回结账申请"}, {"fund.close", "结账"},
 	{"clearing.file", "申报清算"}, {"clearing.approve", "审核清算"}, {"clearing.pay", "拨付清算"}, {"clearing.withdraw", "退回清算"}, {"reconcile", "对账"},
 	{"settle", "结算"}, {"reverse", "撤销结算"}, {"visit.", "就诊登记"}, {"credential.", "电子凭证"}, {"account.", "个人账户"}, {"contribution.", "参保缴费"},
@@ -156,7 +156,7 @@ func (h *handler) nav(v *web.Visit) []web.Link {
 		if err != nil {
 			return err
 		}
-		states, err := h.Claims.Counts(ctx, tx, o.Region)
+		states, err := h.Claims.Counts(ctx, tx, h.pool(v))
 		claims, payouts = states[first(v)], states[claim.Approved]
 		if err == nil && v.Who.Has(signin.Review, signin.Admin) {
 			agreements, err = provider.Waiting(ctx, tx, o.Region)

@@ -34,7 +34,7 @@ func (h *handler) filingRoutes(see []signin.Role) []web.Route {
 		{Pattern: "POST /console/filings/{application}", For: []signin.Role{signin.Review}, Do: h.decide, Again: h.filing},
 		{Pattern: "POST /console/filings/{application}/complete", For: intake, Do: h.complete, Again: h.filing},
 		{Pattern: "POST /console/filings/{application}/prepare", For: intake, Do: h.prepare, Again: h.filing},
-		{Pattern: "POST /console/filings/{application}/papers", For: intake, Do: h.handIn, Again: h.filing, Limit: paper.MaxSize + 64<<10},
+		{Pattern: "POST /console/filings/{application}/papers", For: intake, Do: h.handIn, Again: h.filing, Limit: uploads},
 		{Pattern: "POST /console/filings/{application}/papers/{paper}/remove", For: intake, Do: h.takeBack, Again: h.filing},
 		{Pattern: "GET /console/filings/{application}/papers/{paper}", For: see, Do: h.paper},
 		{Pattern: "POST /console/filings/{application}/withdraw", For: intake, Do: h.withdraw, Again: h.filing},
@@ -463,34 +463,32 @@ func (h *handler) prepare(v *web.Visit) error {
 	return v.Done("/console/filings/"+d.ID, said)
 }
 
-// handIn keeps a scan or photograph of a paper that was brought to the counter.
+// handIn keeps scans or photographs of a paper that was brought to the counter.
 func (h *handler) handIn(v *web.Visit) error {
 	d, err := h.findFiling(v)
 	if err != nil {
 		return err
 	}
-	s, err := handed(v, h.Cleaner)
+	files, err := web.Uploads(v, "file", paper.MaxSize)
 	if err != nil {
 		return err
 	}
+	label := v.Value("label")
+	var all []filing.Sheet
+	for _, f := range files {
+		clean, err := h.Cleaner.Clean(v.Ctx(), f.Body)
+		if err != nil {
+			return err
+		}
+		all = append(all, filing.Sheet{Label: label, Name: f.Name, Clean: clean})
+	}
 	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
-		_, err := h.Filings.HandIn(ctx, tx, d.ID, d.Application.Person, []filing.Sheet{s}, v.Who.Actor())
+		_, err := h.Filings.HandIn(ctx, tx, d.ID, d.Application.Person, all, v.Who.Actor())
 		return err
 	}); err != nil {
 		return err
 	}
-	return v.Done("/console/filings/"+d.ID, "已收"+s.Label+"。")
-}
-
-// handed reads a file from a form and makes it safe, outside of any transaction.
-func handed(v *web.Visit, c *paper.Cleaner) (s filing.Sheet, err error) {
-	name, body, err := v.Upload("file")
-	if err != nil {
-		return s, err
-	}
-	s.Label, s.Name = v.Value("label"), name
-	s.Clean, err = c.Clean(v.Ctx(), body)
-	return s, err
+	return v.Done("/console/filings/"+d.ID, "已收"+label+"。")
 }
 
 func (h *handler) takeBack(v *web.Visit) error {

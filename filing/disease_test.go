@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"image/png"
+	"slices"
 	"strings"
 	"testing"
 
@@ -357,7 +358,8 @@ func TestPapers(t *testing.T) {
 		if _, ok, err := r.Paper(ctx, tx, other, files[0].ID); ok || err != nil {
 			t.Errorf("found under another application: %v", err)
 		}
-		return errors.Join(err, r.TakeBack(ctx, tx, a.ID, a.Person, files[1].ID, "本人"))
+		record := slices.IndexFunc(files, func(f paper.File) bool { return f.Label == "病历资料" })
+		return errors.Join(err, r.TakeBack(ctx, tx, a.ID, a.Person, files[record].ID, "本人"))
 	})
 	if a, err = r.submit(a, "本人"); err != nil || a.State != Returned || a.Reason() != "缺少：病历资料" {
 		t.Fatalf("%+v, %v", a, err)

@@ -39,7 +39,7 @@ type aspect struct {
 var sectionTitles = map[string]string{
 	"package": "政策包", "documents": "依据文件", "facts": "另需的事实", "facets": "分类", "parameters": "参数", "accumulators": "年度累计",
 	"funds": "基金", "scope": "纳入范围", "rules": "规则", "stages": "支付环节", "plans": "待遇方案", "inherited rules": "沿用的规则", "assessments": "缴费、划账与付费", "benefit_starts": "缴费期与待遇起算",
-	"away_filing": "异地就医备案", "special_diseases": "门诊慢特病认定", "claims": "手工报销",
+	"away_filing": "异地就医备案", "special_diseases": "门诊慢特病认定", "direct_settlement": "跨省直接结算", "claims": "手工报销",
 }
 
 // entities takes the whole package apart, in the order of the file's sections.
@@ -82,7 +82,7 @@ func (p *Package) entities() []entity {
 	for _, r := range p.starts {
 		out = append(out, r.entity())
 	}
-	return append(out, p.applications()...)
+	return append(append(out, p.applications()...), p.directEntities()...)
 }
 
 // worded makes aspects of pairs of name and text, leaving out the empty ones.

@@ -70,7 +70,7 @@ func orNothing(s string) string {
 }
 
 // sectionOrder is the order in which changes are told: what people feel first.
-var sectionOrder = []string{"package", "plans", "parameters", "rules", "inherited rules", "scope", "stages", "facets", "facts", "accumulators", "funds", "assessments", "benefit_starts", "away_filing", "special_diseases", "claims", "documents"}
+var sectionOrder = []string{"package", "plans", "parameters", "rules", "inherited rules", "scope", "stages", "facets", "facts", "accumulators", "funds", "assessments", "benefit_starts", "away_filing", "special_diseases", "direct_settlement", "claims", "documents"}
 
 // ordered are the sections of which the first entry that applies is used.
 var ordered = map[string]bool{"rules": true, "inherited rules": true, "benefit_starts": true}
@@ -223,7 +223,7 @@ func (e *entity) written(root *yaml.Node) string {
 		return ""
 	case "scope":
 		return canonical(get(root, "scope"), packageShape.field("scope").shape)
-	case "away_filing", "special_diseases", "claims":
+	case "away_filing", "special_diseases", "direct_settlement", "claims":
 		return e.applied(root)
 	}
 	return canonical(get(get(root, e.section), e.id), packageShape.field(e.section).shape.elem)

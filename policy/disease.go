@@ -224,13 +224,22 @@ func (b *documentBuilder) applications() {
 	if base := b.pkg.base; base != nil && b.pkg.away == nil && base.away != nil {
 		all, inherited = append(base.applications()[:1:1], all...), "（沿用"+base.Name+"规定）"
 	}
+	all = append(all, b.pkg.directEntities()...)
 	if len(all) == 0 {
 		return
 	}
 	b.sectionHeading("备案、认定与报销")
 	var t *docTable
+	heads := map[string][]string{"special_diseases": {"病种", "病种代码", "类别", "材料", "审核", "有效期", "依据"}, "direct_settlement": {"项目", "类别", "范围", "开通", "依据"}}
+	flush := func() {
+		if t != nil {
+			b.add(block{kind: blockTable, table: t})
+		}
+		t = nil
+	}
 	for _, e := range all {
 		if e.id == "" {
+			flush()
 			title := e.title
 			if e.section == "away_filing" {
 				title += inherited
@@ -244,10 +253,10 @@ func (b *documentBuilder) applications() {
 			continue
 		}
 		if t == nil {
-			t = &docTable{head: []string{"病种", "病种代码", "类别", "材料", "审核", "有效期", "依据"}, heads: 1}
+			t = &docTable{head: heads[e.section], heads: 1}
 		}
 		row := []spans{plain(e.title)}
-		for _, name := range t.head[1:6] {
+		for _, name := range t.head[1 : len(t.head)-1] {
 			text := ""
 			for _, a := range e.aspects {
 				if a.name == name {
@@ -258,9 +267,7 @@ func (b *documentBuilder) applications() {
 		}
 		t.rows = append(t.rows, append(row, trim(b.refs(e.sources))))
 	}
-	if t != nil {
-		b.add(block{kind: blockTable, table: t})
-	}
+	flush()
 }
 
 func orUnknown(s string) string {

@@ -44,10 +44,10 @@ func TestSpecialDiseasesDiffer(t *testing.T) {
 		edit []string
 		want string
 	}{
-		{[]string{"papers: [诊断证明, 检查检验报告]\n      months: \"24\"", "papers: [诊断证明]\n      months: \"24\""}, "「糖尿病」材料：诊断证明、检查检验报告 → 诊断证明"},
+		{[]string{"papers: [诊断证明, 检查检验报告]\n      months: 24", "papers: [诊断证明]\n      months: 24"}, "「糖尿病」材料：诊断证明、检查检验报告 → 诊断证明"},
 		{[]string{"papers: [诊断证明, 手术记录]", "papers: [诊断证明, 手术记录]\n      automatic: true"}, "「器官移植抗排异治疗」审核：经办机构审核 → 材料齐全即自动认定"},
-		{[]string{"hospitals: \"2\"", "hospitals: \"3\""}, "「门诊慢特病认定」定点医疗机构：2 家以内，选定后只在选定的机构按慢特病待遇结算 → 3 家以内，选定后只在选定的机构按慢特病待遇结算"},
-		{[]string{"months: \"6\"", "months: \"12\""}, "「异地就医备案」临时外出就医人员：可以签承诺书；齐全即自动办结；有效 6 个月 → 可以签承诺书；齐全即自动办结；有效 12 个月"},
+		{[]string{"hospitals: 2", "hospitals: 3"}, "「门诊慢特病认定」定点医疗机构：2 家以内，选定后只在选定的机构按慢特病待遇结算 → 3 家以内，选定后只在选定的机构按慢特病待遇结算"},
+		{[]string{"months: 6", "months: 12"}, "「异地就医备案」临时外出就医人员：可以签承诺书；齐全即自动办结；有效 6 个月 → 可以签承诺书；齐全即自动办结；有效 12 个月"},
 	} {
 		got := Compare(a, storeOf(t, s, edited(t, s, x.edit...)).Versions("990100")[0])
 		if len(got) != 1 || got[0].String() != x.want {
@@ -62,8 +62,8 @@ func TestSpecialDiseasesFaults(t *testing.T) {
 	for old, x := range map[string]struct{ new, want string }{
 		"code: M01600\n": {"code: M03900\n", "is the disease of hypertension again"},
 		"papers: [诊断证明, 病历资料]\n      automatic": {"automatic", "asks for no papers"},
-		"kind: chronic\n":    {"kind: other\n", "allowed: special, chronic"},
-		"hospitals: \"2\"\n": {"hospitals: \"0\"\n", "allowed: 1, 2"},
+		"kind: chronic\n": {"kind: other\n", "allowed: special, chronic"},
+		"hospitals: 2\n":  {"hospitals: 0\n", "allowed: 1, 2"},
 	} {
 		changed := strings.Replace(text, old, x.new, 1)
 		if changed == text {
@@ -73,7 +73,7 @@ func TestSpecialDiseasesFaults(t *testing.T) {
 			t.Errorf("%s: %v, want %q", x.new, err, x.want)
 		}
 	}
-	i, j := strings.Index(text, "special_diseases:"), strings.Index(text, "family_aid:")
+	i, j := strings.Index(text, "special_diseases:"), strings.Index(text, "claims:")
 	bare := text[:i] + "special_diseases:\n  source: {document: 示例办法, article: 第二十四条}\n\n" + text[j:]
 	if _, err := LoadFile("990100/draft.yaml", []byte(bare), s); err == nil || !strings.Contains(err.Error(), "neither a list nor unknown") {
 		t.Errorf("an empty section: %v", err)

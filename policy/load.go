@@ -326,11 +326,14 @@ func (b *builder) calendar(n *yaml.Node) {
 	if a := get(n, "away_filing"); a != nil {
 		p.away = b.awayFiling(a)
 	}
-	if c := get(n, "claims"); c != nil {
-		p.claims = b.claimRules(c)
+	if d := get(n, "direct_settlement"); d != nil {
+		p.direct = b.directSettlement(d)
 	}
 	if d := get(n, "special_diseases"); d != nil {
 		p.special = b.specialDiseases(d)
+	}
+	if c := get(n, "claims"); c != nil {
+		p.claims = b.claimRules(c)
 	}
 	if r := get(n, "reversal"); r != nil {
 		p.replaysLater = str(r, "later") == "replay"

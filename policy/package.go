@@ -36,11 +36,12 @@ type Package struct {
 	retirementSources []*Source
 	dueDay            int // of the month, of what employers declare; 0: they do not
 	dueSources        []*Source
-	relatives         []Relative       // who may be let use a personal account
-	away              *AwayFiling      // nil: not said
-	special           *SpecialDiseases // nil: not said
-	claims            *ClaimRules      // nil: not said
-	tipOffs           *TipOffs         // nil: not said
+	relatives         []Relative        // who may be let use a personal account
+	away              *AwayFiling       // nil: not said
+	special           *SpecialDiseases  // nil: not said
+	direct            *DirectSettlement // nil: not said
+	claims            *ClaimRules       // nil: not said
+	tipOffs           *TipOffs          // nil: not said
 	relativesSources  []*Source
 	aidContributes    bool
 	reversalSources   []*Source

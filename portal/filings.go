@@ -2,8 +2,6 @@ package portal
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"slices"
 	"strconv"
 
@@ -73,33 +71,7 @@ func (h *handler) newFiling(v *web.Visit) error {
 	return v.Show("filing-new.html", v.Say("异地就医备案", "File for care elsewhere"), d)
 }
 
-// maxSheets is how many papers come with one form at the most.
-const maxSheets = 4
-
-// sheets reads the papers of a form, and makes them safe: the field of each is
-// paper and its place among those that are asked for.
-func (h *handler) sheets(v *web.Visit, asked []string) (out []filing.Sheet, err error) {
-	for i, label := range asked[:min(len(asked), maxSheets)] {
-		name, body, err := v.Upload("paper" + strconv.Itoa(i))
-		if _, _, none := web.Refusal(err); none {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		clean, err := h.Cleaner.Clean(v.Ctx(), body)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, filing.Sheet{Label: label, Name: name, Clean: clean})
-	}
-	return out, nil
-}
-
 func (h *handler) applyFiling(v *web.Visit) error {
-	if err := v.ParseMultipartForm(1 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
-		return err
-	}
 	q := filing.AwayRequest{Person: v.Who.Acting.ID, Channel: filing.Online, Actor: v.Who.Actor(), Phone: v.Who.Person.Phone,
 		Away: filing.Away{Group: v.Value("group"), Destination: v.Value("destination"), Commitment: v.Value("commitment") == "1"}}
 	var err error
@@ -111,8 +83,19 @@ func (h *handler) applyFiling(v *web.Visit) error {
 	}
 	if rules, err := h.Filings.Rules(v.Who.Acting.Region); err == nil {
 		g, _ := rules.Group(q.Away.Group)
-		if q.Sheets, err = h.sheets(v, g.Papers); err != nil {
-			return err
+		for i, label := range g.Papers {
+			field := "paper" + strconv.Itoa(i)
+			if v.MultipartForm == nil || len(v.MultipartForm.File[field]) == 0 {
+				continue // it may come later, or a commitment does instead
+			}
+			sheets, err := h.sheets(v, field)
+			if err != nil {
+				return err
+			}
+			for _, s := range sheets {
+				s.Label = label
+				q.Sheets = append(q.Sheets, s)
+			}
 		}
 	}
 	var a *filing.Application
@@ -154,14 +137,15 @@ func (h *handler) ownFiling(v *web.Visit) (a *filing.Application, err error) {
 
 type filingData struct {
 	*filing.Application
-	Today      civil.Date
-	By         string // the provider that declared it
-	Commitment bool   // one may be signed
-	Asked      []string
-	Missing    []string
-	Files      []paper.File
-	Fill       recognition
-	Changes    bool // it may be changed for another place
+	Today       civil.Date
+	By          string // the provider that declared it
+	Commitment  bool   // one may be signed
+	Asked       []string
+	Missing     []string
+	Files       []paper.File
+	Fill        recognition
+	Changes     bool                // it may be changed for another place
+	Stay, Visit policy.DirectAnswer // whether care there is settled at once
 }
 
 // Of are the files of a kind.
@@ -202,6 +186,12 @@ func (h *handler) filing(v *web.Visit) error {
 	d := filingData{Application: a, Today: h.Today(), Asked: h.Filings.Asked(a)}
 	if a.Details.Away != nil {
 		d.Changes = a.StateOn(d.Today) == filing.Accepted
+		if d.Stay, err = h.Policies.Direct(a.Region, a.Details.Away.Destination, policy.Inpatient, d.Today); err != nil {
+			return err
+		}
+		if d.Visit, err = h.Policies.Direct(a.Region, a.Details.Away.Destination, policy.Outpatient, d.Today); err != nil {
+			return err
+		}
 		if rules, err := h.Filings.Rules(a.Region); err == nil && a.State == filing.Returned {
 			g, _ := rules.Group(a.Details.Away.Group)
 			d.Commitment = g.Commitment

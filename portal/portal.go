@@ -99,7 +99,7 @@ func New(c Config) *web.App {
 		{Pattern: "GET /me/care/{settlement}", For: people, Do: h.settlement},
 		{Pattern: "GET /me/filings", For: people, Do: h.filings},
 		{Pattern: "GET /me/filings/new", For: people, Do: h.newFiling},
-		{Pattern: "POST /me/filings", For: people, Do: h.applyFiling, Again: h.newFiling, Limit: maxSheets*paper.MaxSize + 64<<10},
+		{Pattern: "POST /me/filings", For: people, Do: h.applyFiling, Again: h.newFiling, Limit: uploadLimit},
 		{Pattern: "GET /me/filings/{application}", For: people, Do: h.filing},
 		{Pattern: "POST /me/filings/{application}/complete", For: people, Do: h.completeFiling, Again: h.filing},
 		{Pattern: "POST /me/filings/{application}/withdraw", For: people, Do: h.withdrawFiling, Again: h.filing},

@@ -22,9 +22,9 @@ func (h *handler) recognitionRoutes() []web.Route {
 		{Pattern: "GET /me/filings/disease", For: people, Do: h.newRecognition},
 		{Pattern: "POST /me/filings/disease", For: people, Do: h.beginRecognition, Again: h.newRecognition},
 		{Pattern: "POST /me/filings/{application}/submit", For: people, Do: h.submitRecognition, Again: h.filing},
-		{Pattern: "POST /me/filings/{application}/papers", For: people, Do: h.handIn, Again: h.filing, Limit: paper.MaxSize + 64<<10},
+		{Pattern: "POST /me/filings/{application}/papers", For: people, Do: h.handIn, Again: h.filing, Limit: uploadLimit},
 		{Pattern: "POST /me/filings/{application}/papers/{paper}/remove", For: people, Do: h.takeBack, Again: h.filing},
-		{Pattern: "GET /me/filings/{application}/papers/{paper}", For: people, Do: h.paper},
+		{Pattern: "GET /me/filings/{application}/papers/{paper}", For: people, Do: h.filingPaper},
 		{Pattern: "GET /me/filings/hospitals", For: people, Do: h.hospitals},
 		{Pattern: "POST /me/filings/hospitals", For: people, Do: h.changeHospital, Again: h.hospitals},
 	}
@@ -188,28 +188,43 @@ func lacking(asked []string, a *filing.Application, files []paper.File) []string
 	return filing.Missing(asked, there)
 }
 
-// handIn keeps a paper with an application.
+// handIn keeps papers with an application.
 func (h *handler) handIn(v *web.Visit) error {
 	a, err := h.ownFiling(v)
 	if err != nil {
 		return err
 	}
-	name, body, err := v.Upload("file")
-	if err != nil {
-		return err
-	}
-	clean, err := h.Cleaner.Clean(v.Ctx(), body)
+	all, err := h.sheets(v, "file")
 	if err != nil {
 		return err
 	}
 	label := v.Value("label")
+	for i := range all {
+		all[i].Label = label
+	}
 	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
-		_, err := h.Filings.HandIn(ctx, tx, a.ID, a.Person, []filing.Sheet{{Label: label, Name: name, Clean: clean}}, v.Who.Actor())
+		_, err := h.Filings.HandIn(ctx, tx, a.ID, a.Person, all, v.Who.Actor())
 		return err
 	}); err != nil {
 		return err
 	}
 	return v.Done("/me/filings/"+a.ID, v.Say("已上传"+label+"。", "Uploaded."))
+}
+
+// sheets reads the papers of a form's field, and makes them safe.
+func (h *handler) sheets(v *web.Visit, field string) (out []filing.Sheet, err error) {
+	files, err := web.Uploads(v, field, paper.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		clean, err := h.Cleaner.Clean(v.Ctx(), f.Body)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, filing.Sheet{Name: f.Name, Clean: clean})
+	}
+	return out, nil
 }
 
 func (h *handler) takeBack(v *web.Visit) error {
@@ -225,8 +240,8 @@ func (h *handler) takeBack(v *web.Visit) error {
 	return v.Done("/me/filings/"+a.ID, v.Say("已撤回这份材料。", "Taken back."))
 }
 
-// paper shows a paper of an application.
-func (h *handler) paper(v *web.Visit) error {
+// filingPaper shows a paper of an application.
+func (h *handler) filingPaper(v *web.Visit) error {
 	a, err := h.ownFiling(v)
 	if err != nil {
 		return err

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/png"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -57,9 +60,11 @@ func recogniseAt(t *testing.T, size string, width, height int64) {
 	}
 	upload := func(label, file string) {
 		t.Helper()
-		form := fmt.Sprintf(`form.upload:has(input[value=%q])`, label)
-		do(chromedp.SetUploadFiles(chromedp.CSS(form+` input[type=file]`), []string{file}))
-		click(form + ` button`)
+		row, then := fmt.Sprintf(`.papers > li:has(form.upload input[value=%q])`, label), " .thumbs"
+		if file == notPhoto {
+			row, then = "", ".banner.fault"
+		}
+		do(chromedp.SetUploadFiles(chromedp.CSS(fmt.Sprintf(`form.upload:has(input[value=%q]) input[type=file]`, label)), []string{file}), chromedp.WaitVisible(chromedp.CSS(row+then)))
 	}
 	do(chromedp.EmulateViewport(width, height))
 
@@ -185,4 +190,21 @@ func referred(t *testing.T, s *Sandbox) (id string) {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// photograph is a picture as a phone would send it: lines of writing on paper.
+func photograph(t *testing.T) []byte {
+	t.Helper()
+	p := image.NewGray(image.Rect(0, 0, 480, 640))
+	for i := range p.Pix {
+		p.Pix[i] = 245
+		if x, y := i%480, i/480; y%40 > 28 && y > 60 && x > 40 && x < 440-y%97 {
+			p.Pix[i] = 90
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

@@ -282,6 +282,26 @@ func (w *World) item(q *itemStep) error {
 	})
 }
 
+type directStep struct {
+	Home  string `yaml:"home"`
+	Care  string `yaml:"care"`
+	Visit string `yaml:"visit"` // outpatient or inpatient
+}
+
+// direct tells whether care in another province is settled at once (直接结算).
+func (w *World) direct(q *directStep, got result) error {
+	visit := map[string]policy.VisitKind{"outpatient": policy.Outpatient, "inpatient": policy.Inpatient}[q.Visit]
+	a, err := w.store.Direct(q.Home, q.Care, visit, w.today())
+	got["open"], got["why"] = "尚不掌握", a.Why
+	if a.Known {
+		got["open"] = map[bool]string{true: "可", false: "不可"}[a.Open]
+	}
+	for _, s := range a.Sources {
+		got["source"] += s.String()
+	}
+	return err
+}
+
 // explained tells what a settlement says of itself: its note, the reason of a
 // refusal, and what each kind of step of its explanation says last.
 func (w *World) explained(id string, got result) error {

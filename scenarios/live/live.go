@@ -74,9 +74,6 @@ type Step struct {
 	Resolve  *whoStep      `yaml:"resolve"`
 	Balance  *balanceStep  `yaml:"balance"`
 	Insured  *coverageStep `yaml:"insured"`
-	Claim    *claimStep    `yaml:"claim"`
-	Judge    *judgeStep    `yaml:"judge"`
-	Payout   *payoutStep   `yaml:"payout"`
 	// Those of filings stand in filing.go.
 	Apply     *applyStep     `yaml:"apply"`
 	Complete  *completeStep  `yaml:"complete"`
@@ -88,6 +85,10 @@ type Step struct {
 	Filed     *filedStep     `yaml:"filed"`
 	Refer     *referStep     `yaml:"refer"`
 	Item      *itemStep      `yaml:"item"`
+	Direct    *directStep    `yaml:"direct"`
+	Claim     *claimStep     `yaml:"claim"`
+	Judge     *judgeStep     `yaml:"judge"`
+	Payout    *payoutStep    `yaml:"payout"`
 	// Expect is what it gives, by name: amounts exactly, texts in part.
 	Expect map[string]string `yaml:"expect"`
 	// Refused is part of why it is refused.
@@ -242,6 +243,7 @@ func (w *World) act(st *Step, got result) error {
 		{st.Filed != nil, func(r result) error { return w.filed(st.Filed, r) }},
 		{st.Refer != nil, func(r result) error { return w.refer(st.Refer, r) }},
 		{st.Item != nil, func(r result) error { return w.item(st.Item) }},
+		{st.Direct != nil, func(r result) error { return w.direct(st.Direct, r) }},
 	}
 	n := 0
 	for _, a := range actions {
