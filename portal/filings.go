@@ -121,7 +121,7 @@ func (h *handler) filing(v *web.Visit) error {
 			d.Commitment = g.Commitment
 		}
 	}
-	return v.Show("filing.html", a.Kind().Title(), d)
+	return v.Show("filing.html", v.Say(a.Kind().Title(), english(a.Kind().Title())), d)
 }
 
 func (h *handler) completeFiling(v *web.Visit) error {

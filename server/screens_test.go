@@ -74,12 +74,12 @@ func tour(t *testing.T, prefix, enter string, screens []screen) {
 }
 
 // care lets 李济 be treated once over the interface.
-func care(t *testing.T, base string) {
+func care(t testing.TB, base string) {
 	t.Helper()
 	careOf(t, base, demo.LiJi, "李济", "H99010000201")
 }
 
-func careOf(t *testing.T, base, citizenID, name, hospitalCode string) {
+func careOf(t testing.TB, base, citizenID, name, hospitalCode string) {
 	t.Helper()
 	h := &hospital.Hospital{Base: base + "/his", Code: hospitalCode, Name: "示例区医院", Region: "990100", Operator: "1", Now: now}
 	err := h.SignIn(t.Context())
