@@ -28,6 +28,7 @@ func movement(kind string) string {
 // words are the portal's own words that rooms say in Chinese, in English.
 var words = map[string]string{
 	"基层": "Community", "一级": "Level 1", "二级": "Level 2", "三级": "Level 3",
+	"职工": "Employees", "居民": "Residents",
 	"甲类": "Class A", "乙类": "Class B", "丙类": "Class C",
 	"申办中": "Under way", "已办结": "Done", "被退回": "Returned", "未通过": "Refused", "已撤销": "Withdrawn", "已到期": "Expired",
 	"转院备案": "Referral", "慢特病备案": "Special disease", "人员定点备案": "Designated provider", "意外伤害备案": "Injury", "异地就医备案": "Care in another region",

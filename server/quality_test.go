@@ -161,9 +161,15 @@ func TestEnglish(t *testing.T) {
 	w, address := a.browse(t, "english")
 	w.do(chromedp.EmulateViewport(390, 844))
 	seen := map[string]bool{}
+	shown := map[string]string{"/providers": "providers", "/catalogue?q=%E8%8D%AF": "catalogue", "/me/insurance": "insurance", "/me/account": "account",
+		a.path("GET /me/filings/{application}", a.own): "filing", a.path("GET /me/care/{settlement}", a.own): "care",
+		"/estimate?region=990100&scheme=employee&kind=inpatient&a=10000&b=5000&c=200": "estimate"}
 	for _, p := range a.ofPeople() {
 		w.as(a, address, p.role, "lang", "en")
 		w.do(chromedp.Navigate(address + p.path))
+		if name := shown[p.path]; name != "" {
+			w.looks(name)
+		}
 		found, err := chromedp.Run(w.ctx, chromedp.Evaluate[[]string](`(() => {
 			const cjk = /[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]/, out = [];
 			const chinese = (e) => { const l = e && e.closest('[lang]'); return l && l.lang.startsWith('zh'); };

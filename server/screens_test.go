@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/anji-platform/anji/demo"
@@ -291,6 +292,10 @@ func (w *watcher) looks(name string, want ...string) {
 	}
 	for _, f := range browsertest.Axe(w.T, w.ctx) {
 		w.Errorf("%s: %s", name, f)
+	}
+	// A phone's scroll bar takes no room; a picture with one would lack its right edge.
+	if _, err := chromedp.Call(w.ctx, emulation.SetScrollbarsHidden, emulation.SetScrollbarsHiddenParams{Hidden: true}); err != nil {
+		w.Fatal(err)
 	}
 	shot, err := chromedp.Run(w.ctx, chromedp.FullScreenshot(90))
 	if err != nil {
