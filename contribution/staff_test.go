@@ -36,9 +36,11 @@ func TestPrepare(t *testing.T) {
 	if _, err := w.prepares(20250601); err == nil || !strings.Contains(err.Error(), "名册是空的") {
 		t.Errorf("without anybody: %v", err)
 	}
-	d, err := w.prepares(20250601, row(1, "8000", contribution.Joins))
-	w.must(err)
-	if d, err = w.prepares(20250601, row(2, "9000", contribution.Joins)); err != nil || said(d) != "1 职工1 8000 增; 2 职工2 9000 增" {
+	if d, err := w.prepares(20250601, row(1, "8000", contribution.Joins)); err != nil || said(d) != "1 职工1 8000 增" {
+		t.Fatalf("%s, %v", said(d), err)
+	}
+	d, err := w.prepares(20250601, row(2, "9000", contribution.Joins))
+	if err != nil || said(d) != "1 职工1 8000 增; 2 职工2 9000 增" {
 		t.Errorf("%s, %v", said(d), err)
 	}
 	// A slip is taken back before anything is due.
@@ -58,7 +60,7 @@ func TestPrepare(t *testing.T) {
 	if d, err = w.prepares(20250601, row(3, "7000", contribution.Joins)); err != nil || said(d) != "1 职工3 7000 增" {
 		t.Errorf("%s, %v", said(d), err)
 	}
-	if d, err = w.confirm(d.ID); err != nil {
+	if _, err = w.confirm(d.ID); err != nil {
 		t.Fatal(err)
 	}
 	// The month after: one leaves, one earns more, the third stays.
@@ -71,7 +73,7 @@ func TestPrepare(t *testing.T) {
 	if d, err = w.prepares(20250701, row(9, "5000", contribution.Stays)); err != nil || len(d.Faulty()) != 1 || !strings.Contains(said(d), "不在本单位名册") {
 		t.Errorf("%s, %v", said(d), err)
 	}
-	if d, err = w.prepares(20250901); err == nil || !strings.Contains(err.Error(), "至多提前一个月") {
+	if _, err = w.prepares(20250901); err == nil || !strings.Contains(err.Error(), "至多提前一个月") {
 		t.Errorf("far ahead: %v", err)
 	}
 	w.proved()
