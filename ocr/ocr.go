@@ -100,10 +100,15 @@ func (r *Reader) command() string {
 // various sizes, and as one block. Tables and labels survive in one or the other.
 var ways = []string{"4", "6"}
 
-// Read reads a picture, PNG or JPEG, upright. It is read in two ways; what they
+// Read reads a picture, PNG or JPEG; what a phone says of how it was held is heeded.
+// It is read in two ways; what they
 // read differently is not taken.
 func (r *Reader) Read(ctx context.Context, picture []byte) (Invoice, error) {
 	if err := check(picture); err != nil {
+		return Invoice{}, err
+	}
+	picture, err := upright(picture)
+	if err != nil {
 		return Invoice{}, err
 	}
 	timeout := r.Timeout

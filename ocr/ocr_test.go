@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -35,7 +37,7 @@ func installed(t *testing.T) {
 }
 
 // printed draws a page as a browser prints it.
-func printed(t *testing.T, body string, jpeg bool) []byte {
+func printed(t *testing.T, body string, photo bool) []byte {
 	t.Helper()
 	ctx, _ := browsertest.Open(t)
 	page := `<!doctype html><meta charset="utf-8"><style>
@@ -47,7 +49,7 @@ table{width:100%;border-collapse:collapse;margin-top:10px}td,th{padding:8px 10px
 		t.Fatal(err)
 	}
 	quality := 100 // PNG
-	if jpeg {
+	if photo {
 		quality = 80
 	}
 	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(quality))
@@ -83,7 +85,7 @@ func TestRead(t *testing.T) {
 	installed(t)
 	for _, x := range []struct {
 		name, page string
-		jpeg       bool
+		photo      bool
 		want       string
 	}{
 		{"hospital", hospital, false, "code 99060125 number 0001234567 check a3f9c2 date 2025-06-18 total 1641.50 payee 示例区医院 name 李济; 西药费 286.50; 检查费 1200.00; 化验费 135.00; 诊察费 20.00"},
@@ -93,7 +95,7 @@ func TestRead(t *testing.T) {
 		{"blank", ``, false, "code  number  check  date 0000-00-00 total 0.00 payee  name "},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			v, err := (&Reader{}).Read(t.Context(), printed(t, x.page, x.jpeg))
+			v, err := (&Reader{}).Read(t.Context(), printed(t, x.page, x.photo))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,6 +107,70 @@ func TestRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// held is a picture as a phone held some way takes it: JPEG, the picture turned, and
+// a tag that says how.
+func held(t *testing.T, picture []byte, orientation int, order binary.AppendByteOrder) []byte {
+	t.Helper()
+	from, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, h := from.Bounds().Dx(), from.Bounds().Dy()
+	to := image.NewGray(image.Rect(0, 0, h, w))
+	if orientation == 3 {
+		to = image.NewGray(image.Rect(0, 0, w, h))
+	}
+	for y := range h {
+		for x := range w {
+			switch orientation {
+			case 3:
+				to.Set(w-1-x, h-1-y, from.At(x, y))
+			case 6: // seen upright after a turn clockwise
+				to.Set(y, w-1-x, from.At(x, y))
+			case 8:
+				to.Set(h-1-y, x, from.At(x, y))
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, to, &jpeg.Options{Quality: 90}); err != nil {
+		t.Fatal(err)
+	}
+	head := "MM"
+	if order == binary.AppendByteOrder(binary.LittleEndian) {
+		head = "II"
+	}
+	tiff := order.AppendUint32(order.AppendUint16([]byte(head), 42), 8)
+	tiff = order.AppendUint16(tiff, 1)
+	tiff = order.AppendUint32(order.AppendUint16(order.AppendUint16(tiff, 0x0112), 3), 1)
+	tiff = order.AppendUint16(order.AppendUint16(tiff, uint16(orientation)), 0)
+	exif := append([]byte("Exif\x00\x00"), tiff...)
+	out := binary.BigEndian.AppendUint16([]byte{0xff, 0xd8, 0xff, 0xe1}, uint16(len(exif)+2))
+	return append(append(out, exif...), b.Bytes()[2:]...)
+}
+
+// TestHeld reads an invoice however the phone was held.
+func TestHeld(t *testing.T) {
+	installed(t)
+	picture := printed(t, hospital, false)
+	for orientation, order := range map[int]binary.AppendByteOrder{3: binary.BigEndian, 6: binary.LittleEndian, 8: binary.BigEndian} {
+		v, err := (&Reader{}).Read(t.Context(), held(t, picture, orientation, order))
+		if err != nil || v.Number.Value != "0001234567" || v.Total.Value != 164150 || len(v.Lines) != 4 {
+			t.Errorf("%d: %s, %v", orientation, words(v), err)
+		}
+	}
+}
+
+// FuzzTurned: a broken tag is no tag.
+func FuzzTurned(f *testing.F) {
+	f.Add([]byte("\xff\xd8\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, picture []byte) {
+		if o := turned(picture); o != 1 && o != 3 && o != 6 && o != 8 {
+			t.Errorf("turned by %d", o)
+		}
+	})
 }
 
 // words writes what was read in a line.

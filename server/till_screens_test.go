@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -189,10 +191,10 @@ func TestCounter(t *testing.T) {
 			sees("已结算", "打印结算单", "200.00")
 			click(`a[href$="/receipt"]`)
 			sees("基本医疗保险结算单", "乙类药品", "200.00", "示例大药房收银", "李*")
-			w.prints(t, "counter-receipt-a5", 559)
+			w.prints(t, "counter-receipt-a5", 559, "148×210")
 			click(`.subtabs a[href$="80"]`)
 			sees("基本医疗保险结算单", "200.00")
-			w.prints(t, "counter-receipt-80mm", 302)
+			w.prints(t, "counter-receipt-80mm", 302, "80×297")
 			click(`a[href$="/explained"]`)
 			sees("您负担", "依据")
 			click(`.crumb a`)
@@ -224,9 +226,28 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-// prints keeps what a page looks like on paper of a width, in pixels of CSS.
-func (w *watcher) prints(t *testing.T, name string, width int64) {
+var mediaBox = regexp.MustCompile(`/MediaBox ?\[0 0 ([0-9.]+) ([0-9.]+)\]`)
+
+// prints keeps what a page looks like on paper of a width, in pixels of CSS, and
+// wants one sheet of a size, in mm.
+func (w *watcher) prints(t *testing.T, name string, width int64, sheet string) {
 	t.Helper()
+	pdf, err := chromedp.Run(w.ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	boxes := mediaBox.FindAllSubmatch(pdf, -1)
+	if len(boxes) != 1 {
+		t.Errorf("%s: %d sheets", name, len(boxes))
+	}
+	for _, b := range boxes {
+		across, err1 := strconv.ParseFloat(string(b[1]), 64)
+		down, err2 := strconv.ParseFloat(string(b[2]), 64)
+		const point = 25.4 / 72
+		if got := fmt.Sprintf("%.0f×%.0f", across*point, down*point); err1 != nil || err2 != nil || got != sheet {
+			t.Errorf("%s: a sheet of %s, want %s", name, got, sheet)
+		}
+	}
 	media := func(m string) {
 		t.Helper()
 		if _, err := chromedp.Call(w.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: m}); err != nil {
