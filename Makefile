@@ -36,7 +36,7 @@ postgres: ## the tests of all that is stored, on PostgreSQL
 reference: ## the comparison with a general expression engine still agrees
 	cd bench/reference && $(GO) vet ./... && $(GO) test ./...
 
-tools: ## install the browser and the database server that the tests drive, where that is possible
+tools: ## install the browser, the database server and the reader of pictures that the tests drive, where that is possible
 	@./.ci/tools
 
 fuzz: ## fuzz every parser for a while: make fuzz FUZZTIME=5m

@@ -65,7 +65,7 @@ func TestItemsStandInLists(t *testing.T) {
 	ctx := context.Background()
 	d := dbtest.Open(t)
 	err := d.Update(ctx, func(tx *db.Tx) error {
-		if _, err := Publish(ctx, tx, Granules, 20250101, "tester", Entry{Code: "K1", Name: "颗粒"}); err != nil {
+		if _, err := Publish(ctx, tx, Granules, 20250101, "tester", Entry{Code: "K1", Name: "颗粒", Details: map[string]string{"拼音助记码": "KL", "五笔助记码": "GJ"}}); err != nil {
 			return err
 		}
 		region := "990200"
@@ -98,6 +98,12 @@ func TestItemsStandInLists(t *testing.T) {
 			{Filter{UpdatedSince: 20250201}, Page{0, 9}, "D1:western_drug "},
 			{Filter{NameHas: "0%_!"}, Page{0, 9}, "K1:granule "},
 			{Filter{NameHas: "%"}, Page{0, 9}, "K1:granule "},
+			{Filter{Typed: "k"}, Page{0, 9}, "K1:granule "},
+			{Filter{Typed: "kl"}, Page{0, 9}, "K1:granule "},
+			{Filter{Typed: "g"}, Page{0, 9}, "K1:granule "},
+			{Filter{Typed: "l"}, Page{0, 9}, ""},
+			{Filter{Typed: "药"}, Page{0, 9}, "D1:western_drug D1:western_drug "},
+			{Filter{Typed: "0%_!"}, Page{0, 9}, "K1:granule "},
 			{Filter{WithCeiling: true}, Page{0, 9}, "K1:granule "},
 			{Filter{Code: "D1", WithFirstPay: true}, Page{0, 9}, "D1:western_drug "},
 		} {

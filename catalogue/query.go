@@ -38,6 +38,7 @@ type Filter struct {
 	WithCeiling  bool   // has a ceiling price
 	WithFirstPay bool   // its first own pay is stated, or it is class 丙
 	Wubi, Pinyin string // 助记码
+	Typed        string // part of the name, or what the code or a 助记码 begins with
 }
 
 // Page is a window on the rows of a query.
@@ -81,6 +82,11 @@ func Items(ctx context.Context, tx *db.Tx, f Filter, p Page, each func(Listed) e
 	const says = `LOWER(e.attributes) LIKE LOWER(?) ESCAPE '!'`
 	add(f.Wubi != "", says, Contains(column("五笔助记码", f.Wubi)))
 	add(f.Pinyin != "", says, Contains(column("拼音助记码", f.Pinyin)))
+	if f.Typed != "" {
+		begins := func(title string) string { return Contains(strings.TrimSuffix(column(title, f.Typed), `"`)) }
+		add(true, `(LOWER(i.name) LIKE LOWER(?) ESCAPE '!' OR LOWER(i.code) LIKE LOWER(?) ESCAPE '!' OR `+says+` OR `+says+`)`,
+			Contains(f.Typed), Contains(f.Typed)[1:], begins("拼音助记码"), begins("五笔助记码"))
+	}
 	query := `SELECT ` + itemColumns + `, i.record, i.updated FROM ` + itemTables
 	if len(where) > 0 {
 		query += ` WHERE ` + strings.Join(where, ` AND `)

@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"embed"
 	"errors"
-	"strings"
 
 	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/credential"
@@ -49,18 +48,22 @@ func New(c Config) *web.App {
 	h := &handler{c}
 	tills := []signin.Role{signin.Counter}
 	return &web.App{Name: "counter", Layout: "desk.html", SignIn: office.SignIn, Files: files,
-		Nav: func(*web.Visit) []web.Link { return []web.Link{{Path: "/counter", Title: "结算", Icon: "scan"}} },
-		Routes: []web.Route{
+		Nav: func(*web.Visit) []web.Link {
+			return []web.Link{{Path: "/counter", Title: "结算", Icon: "scan"}, {Path: "/counter/day", Title: "日结", Icon: "chart"}}
+		},
+		Routes: append([]web.Route{
 			{Pattern: "GET /counter", For: tills, Do: h.home},
 			{Pattern: "POST /counter", For: tills, Do: h.open, Again: h.home},
 			{Pattern: "GET /counter/{visit}", For: tills, Do: h.visit},
 			{Pattern: "POST /counter/{visit}/add", For: tills, Do: h.add, Again: h.visit},
+			{Pattern: "POST /counter/{visit}/quantity", For: tills, Do: h.quantity, Again: h.visit},
 			{Pattern: "POST /counter/{visit}/remove", For: tills, Do: h.remove, Again: h.visit},
 			{Pattern: "POST /counter/{visit}/settle", For: tills, Do: h.settle, Again: h.visit},
 			{Pattern: "POST /counter/{visit}/reverse", For: tills, Do: h.reverse, Again: h.visit},
 			{Pattern: "POST /counter/{visit}/cancel", For: tills, Do: h.cancel, Again: h.visit},
 			{Pattern: "GET /counter/{visit}/receipt", For: tills, Do: h.receipt},
-		}}
+			{Pattern: "GET /counter/{visit}/explained", For: tills, Do: h.explained},
+		}, h.dayRoutes()...)}
 }
 
 // actor is who does it, as the interface names operators of providers.
@@ -76,6 +79,7 @@ type homeRow struct {
 type homeData struct {
 	Provider provider.Provider
 	Today    []homeRow
+	Totals   Totals
 }
 
 func (h *handler) home(v *web.Visit) error {
@@ -89,6 +93,11 @@ func (h *handler) home(v *web.Visit) error {
 			return err
 		}
 		d.Provider = p
+		made, err := h.Settlement.MadeOn(ctx, tx, p.Code, h.Today())
+		if err != nil {
+			return err
+		}
+		d.Totals = total(made)
 		visits, err := h.Settlement.Visits(ctx, tx, settlement.VisitFilter{Provider: p.Code, From: h.Today(), To: h.Today(), Limit: 50})
 		if err != nil {
 			return err
@@ -215,7 +224,7 @@ func use(keep bool) settlement.AccountUse {
 }
 
 func (h *handler) visit(v *web.Visit) error {
-	d := visitData{Query: strings.TrimSpace(v.URL.Query().Get("q")), Keep: v.Value("keep") == "1"}
+	d := visitData{Query: v.Value("q"), Keep: v.Value("keep") == "1"}
 	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 		if d.Visit, err = h.find(ctx, tx, v); err != nil {
 			return err
@@ -241,10 +250,13 @@ func (h *handler) visit(v *web.Visit) error {
 			return nil
 		}
 		region := d.Provider.Region
-		return catalogue.Items(ctx, tx, catalogue.Filter{NameHas: d.Query, On: h.Today()}, catalogue.Page{Limit: 4 * found}, func(it catalogue.Listed) error {
-			if (it.Region == "" || it.Region == region) && len(d.Items) < found {
-				d.Items = append(d.Items, it.Item)
+		return catalogue.Items(ctx, tx, catalogue.Filter{Typed: d.Query, Region: &region, On: h.Today()}, catalogue.Page{Limit: found}, func(it catalogue.Listed) error {
+			// What holds in the region alone goes before what holds everywhere.
+			if n := len(d.Items); n > 0 && d.Items[n-1].Code == it.Code {
+				d.Items[n-1] = it.Item
+				return nil
 			}
+			d.Items = append(d.Items, it.Item)
 			return nil
 		})
 	}); err != nil {
@@ -275,10 +287,22 @@ func (h *handler) change(v *web.Visit, said string, f func(ctx context.Context, 
 		return err
 	}
 	to := "/counter/" + id
+	if v.Value("keep") == "1" {
+		to += "?keep=1"
+	}
 	if said == "" {
 		return v.Go(to)
 	}
 	return v.Done(to, said)
+}
+
+// pieces reads a quantity: two decimals are enough for a till.
+func pieces(v *web.Visit) (catalogue.Quantity, error) {
+	q, err := money.Parse(v.Value("quantity"))
+	if err != nil || q <= 0 || q > maxQuantity*100 {
+		return 0, &web.Fault{Field: "quantity", Want: "数量「" + v.Value("quantity") + "」应为大于 0、不超过 10,000 的数，至多两位小数"}
+	}
+	return catalogue.Quantity(q) * 100, nil
 }
 
 func (h *handler) add(v *web.Visit) error {
@@ -286,23 +310,28 @@ func (h *handler) add(v *web.Visit) error {
 	if err != nil || price <= 0 {
 		return &web.Fault{Field: "price", Want: "单价「" + v.Value("price") + "」应为大于 0 的金额，至多两位小数"}
 	}
-	quantity, err := money.Parse(v.Value("quantity")) // two decimals are enough for a till
-	if err != nil || quantity <= 0 || quantity > maxQuantity*100 {
-		return &web.Fault{Field: "quantity", Want: "数量「" + v.Value("quantity") + "」应为大于 0、不超过 10,000 的数，至多两位小数"}
+	q, err := pieces(v)
+	if err != nil {
+		return err
 	}
-	q, unit := catalogue.Quantity(quantity)*100, int64(price)*10_000
 	return h.change(v, "", func(ctx context.Context, tx *db.Tx, x settlement.Visit) error {
 		if st, err := h.standing(ctx, tx, x.ID); err != nil || st != nil {
 			return errors.Join(err, &web.Fault{Field: "item", Want: "这次就诊已结算；再买请重新扫码"})
 		}
-		_, err := h.Settlement.AddFees(ctx, tx, x.ID, x.Provider, []settlement.Fee{{Serial: "W" + rand.Text()[:20], Item: v.Value("item"), ProviderItem: v.Value("item"), Time: h.Clock(),
-			Quantity: q, Price: unit, Amount: settlement.Multiply(q, unit)}}, actor(v))
-		return err
+		return h.charge(ctx, tx, v, x, v.Value("item"), q, int64(price)*10_000)
 	})
 }
 
-func (h *handler) remove(v *web.Visit) error {
-	return h.change(v, "", func(ctx context.Context, tx *db.Tx, x settlement.Visit) error {
+// charge puts a line on the bill; price is in 10^-6 yuan.
+func (h *handler) charge(ctx context.Context, tx *db.Tx, v *web.Visit, x settlement.Visit, item string, q catalogue.Quantity, price int64) error {
+	_, err := h.Settlement.AddFees(ctx, tx, x.ID, x.Provider, []settlement.Fee{{Serial: "W" + rand.Text()[:20], Item: item, ProviderItem: item, Time: h.Clock(),
+		Quantity: q, Price: price, Amount: settlement.Multiply(q, price)}}, actor(v))
+	return err
+}
+
+// line changes the line of the bill that a form names.
+func (h *handler) line(v *web.Visit, said string, f func(ctx context.Context, tx *db.Tx, x settlement.Visit, l settlement.Waiting) error) error {
+	return h.change(v, said, func(ctx context.Context, tx *db.Tx, x settlement.Visit) error {
 		lines, err := h.Settlement.WaitingFees(ctx, tx, x.ID)
 		if err != nil {
 			return err
@@ -311,11 +340,29 @@ func (h *handler) remove(v *web.Visit) error {
 			if l.Serial != v.Value("serial") {
 				continue
 			}
-			_, err := h.Settlement.WithdrawFees(ctx, tx, settlement.WithdrawRequest{Visit: x.ID, Person: x.Person, Provider: x.Provider, Serials: []string{l.Serial}, Actor: actor(v)})
-			return err
+			if _, err := h.Settlement.WithdrawFees(ctx, tx, settlement.WithdrawRequest{Visit: x.ID, Person: x.Person, Provider: x.Provider, Serials: []string{l.Serial}, Actor: actor(v)}); err != nil {
+				return err
+			}
+			return f(ctx, tx, x, l)
 		}
 		return &web.Fault{Field: "serial", Want: "这一项已经不在单子上"}
 	})
+}
+
+// quantity changes how many of a line there are: the line is taken back and put on
+// the bill anew.
+func (h *handler) quantity(v *web.Visit) error {
+	q, err := pieces(v)
+	if err != nil {
+		return err
+	}
+	return h.line(v, "", func(ctx context.Context, tx *db.Tx, x settlement.Visit, l settlement.Waiting) error {
+		return h.charge(ctx, tx, v, x, l.Item, q, l.Price)
+	})
+}
+
+func (h *handler) remove(v *web.Visit) error {
+	return h.line(v, "", func(context.Context, *db.Tx, settlement.Visit, settlement.Waiting) error { return nil })
 }
 
 func (h *handler) settle(v *web.Visit) error {
@@ -329,8 +376,14 @@ func (h *handler) settle(v *web.Visit) error {
 	})
 }
 
+// reverse takes the settlement back; what the till hands back in cash is said.
 func (h *handler) reverse(v *web.Visit) error {
-	return h.change(v, "已撤销结算，费用可以修改后重新结算。", func(ctx context.Context, tx *db.Tx, x settlement.Visit) error {
+	id, cash := "", money.Fen(0)
+	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
+		x, err := h.find(ctx, tx, v)
+		if err != nil {
+			return err
+		}
 		st, err := h.standing(ctx, tx, x.ID)
 		if err != nil {
 			return err
@@ -338,9 +391,17 @@ func (h *handler) reverse(v *web.Visit) error {
 		if st == nil {
 			return &web.Fault{Field: "visit", Want: "没有可以撤销的结算"}
 		}
+		id, cash = x.ID, st.Result.Cash
 		_, err = h.Settlement.Reverse(ctx, tx, settlement.ReverseRequest{Settlement: st.ID, Visit: x.ID, Person: x.Person, Provider: x.Provider, Actor: actor(v)})
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	said := "已撤销结算，费用可以修改后重新结算。"
+	if cash > 0 {
+		said = "已撤销结算，请退还现金 " + v.Money(cash) + "。费用可以修改后重新结算。"
+	}
+	return v.Done("/counter/"+id, said)
 }
 
 // cancel gives up a visit that was not settled: what is on the bill is taken back
@@ -365,9 +426,9 @@ func (h *handler) cancel(v *web.Visit) error {
 	return v.Done("/counter", "已取消。")
 }
 
-func (h *handler) receipt(v *web.Visit) error {
-	var st *settlement.Settlement
-	if err := h.Read(v, func(ctx context.Context, tx *db.Tx) error {
+// settled reads the settlement that stands of the visit that the address names.
+func (h *handler) settled(v *web.Visit, f func(ctx context.Context, tx *db.Tx, st *settlement.Settlement) error) (st *settlement.Settlement, err error) {
+	err = h.Read(v, func(ctx context.Context, tx *db.Tx) error {
 		x, err := h.find(ctx, tx, v)
 		if err != nil {
 			return err
@@ -379,12 +440,47 @@ func (h *handler) receipt(v *web.Visit) error {
 		if err != nil {
 			return err
 		}
-		st, _, err = h.Settlement.Get(ctx, tx, listed.ID)
+		if st, _, err = h.Settlement.Get(ctx, tx, listed.ID); err == nil && f != nil {
+			err = f(ctx, tx, st)
+		}
 		return err
-	}); err != nil {
-		return err
-	}
+	})
+	return st, err
+}
+
+func bill(v *web.Visit, st *settlement.Settlement) web.Bill {
 	b := web.NewBill(v.Lang, &st.Case, &st.Result, st.Steps)
 	b.ID, b.Name, b.Provider, b.Time, b.Back = st.ID, web.MaskName(st.Person.Name), st.Provider.Name, st.At, "/counter/"+st.Visit.ID
-	return v.Show("receipt.html", "结算单", b)
+	return b
+}
+
+// explained is the settlement with every step.
+func (h *handler) explained(v *web.Visit) error {
+	st, err := h.settled(v, nil)
+	if err != nil {
+		return err
+	}
+	return v.Show("explained.html", "结算说明", bill(v, st))
+}
+
+type receiptData struct {
+	web.Bill
+	Settled *settlement.Settlement
+	Fees    []settlement.SettledFee
+	Roll    bool // of 80 mm, not a sheet of A5
+	Here    string
+}
+
+// receipt is what the person takes home, on a sheet of A5 or a roll of 80 mm.
+func (h *handler) receipt(v *web.Visit) error {
+	d := receiptData{Roll: v.Value("paper") == "80", Here: v.URL.Path}
+	st, err := h.settled(v, func(ctx context.Context, tx *db.Tx, st *settlement.Settlement) (err error) {
+		d.Fees, err = h.Settlement.SettledFees(ctx, tx, st)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	d.Settled, d.Bill = st, bill(v, st)
+	return v.Show("receipt.html", "结算单", d)
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
-	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/signin"
@@ -56,9 +55,9 @@ func New(c Config) *web.App {
 	h := &handler{c}
 	return &web.App{Name: "employer", Layout: "desk.html", SignIn: office.SignIn, Files: files,
 		Nav: func(*web.Visit) []web.Link {
-			return []web.Link{{Path: "/employer", Title: "申报与名册", Icon: "building"}}
+			return []web.Link{{Path: "/employer", Title: "申报", Icon: "building"}, {Path: "/employer/staff", Title: "职工", Icon: "users"}, {Path: "/employer/bills", Title: "账单", Icon: "pay"}}
 		},
-		Routes: []web.Route{
+		Routes: slices.Concat(h.staffRoutes(), h.billRoutes(), []web.Route{
 			{Pattern: "GET /employer", For: employers, Do: h.employer},
 			{Pattern: "POST /employer", For: employers, Do: h.declare, Again: h.employer, Limit: maxUpload},
 			{Pattern: "GET /employer/template.xlsx", For: employers, Do: h.template},
@@ -68,17 +67,12 @@ func New(c Config) *web.App {
 			{Pattern: "POST /employer/{declaration}/cancel", For: employers, Do: h.cancel, Again: h.declaration},
 			{Pattern: "POST /employer/{declaration}/correct", For: employers, Do: h.correct, Again: h.declaration},
 			{Pattern: "POST /employer/{declaration}/pay", For: employers, Do: h.pay, Again: h.declaration},
-		}}
-}
-
-type member struct {
-	Name, CitizenID string
-	Job             contribution.Job
+		})}
 }
 
 type employerData struct {
 	Employer     contribution.Employer
-	Staff        []member
+	Staff        int // how many
 	Declarations []contribution.Declaration
 	Month        string // to declare next
 	Late         map[string]money.Fen
@@ -102,16 +96,11 @@ func (h *handler) employer(v *web.Visit) error {
 		if d.Employer, err = h.find(v, tx); err != nil {
 			return err
 		}
-		jobs, err := contribution.Staff(v.Ctx(), tx, d.Employer.Code, d.Today)
-		if err != nil {
+		if _, d.Staff, err = h.Dues.Members(v.Ctx(), tx, contribution.StaffFilter{Employer: d.Employer.Code, Day: d.Today, Limit: 1}); err != nil {
 			return err
 		}
-		for _, j := range jobs {
-			p, _, err := h.Register.ByID(v.Ctx(), tx, j.Person)
-			if err != nil {
-				return err
-			}
-			d.Staff = append(d.Staff, member{p.Name, p.CitizenID, j})
+		if d.Month, err = h.month(v, tx, d.Employer.Code); err != nil {
+			return err
 		}
 		if d.Declarations, err = h.Dues.Declarations(v.Ctx(), tx, d.Employer.Code); err != nil {
 			return err
@@ -132,7 +121,6 @@ func (h *handler) employer(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	d.Month = d.Today.String()[:7]
 	return v.Show("employer.html", d.Employer.Name, d)
 }
 
@@ -308,9 +296,6 @@ func (h *handler) pay(v *web.Visit) error {
 	}
 	return v.Done(to, "已提交支付，到账后显示为已缴。")
 }
-
-// ID is the citizen ID, its middle masked.
-func (m member) ID() string { return ident.Mask(m.CitizenID) }
 
 // Changes are what a row may say of the staff, for a form.
 func (d declarationData) Changes() []contribution.Change {

@@ -50,7 +50,7 @@ func TestPages(t *testing.T) {
 			"《医保政策问答手册》", "问题三十三", `id="source-1"`, `href="#source-1"`, "老*", "990*************12",
 			"政策包 手册示例县 990200 版本 2025.1（2025-01-01 起）", "<details open>", "诊疗服务",
 		}, []string{"老郭", "990100198808080412"}},
-		{"/settlements/S2025060100000001?lang=en", 200, []string{"You bear", "¥6,560.00", "Basic pooled fund “住院统筹基金”", "Paid by “职工基本医疗保险统筹基金”"}, []string{"您负担"}},
+		{"/settlements/S2025060100000001?lang=en", 200, []string{"You bear", "¥6,560.00", "Basic pooled fund “<span lang=\"zh-CN\">住院统筹基金</span>”", "Paid by “<span lang=\"zh-CN\">职工基本医疗保险统筹基金</span>”"}, []string{"您负担"}},
 		{"/settlements/S2025060100000002", 200, []string{"注射用&lt;示例&gt;单抗 &amp; 辅料", "−360,820.00 元", "275,565.99 元", "1,234.56 元", "990200（转诊）", "算法：「住院支付比例」"}, []string{"<示例>"}},
 		{"/settlements/S2025060100000003", 200, []string{"医保基金不予支付", "应当由第三人负担", "第三十条第一款第二项", "《中华人民共和国社会保险法》"}, nil},
 		{"/settlements/S2025060100000004", 200, []string{"这笔结算已撤销"}, nil},

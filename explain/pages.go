@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"html/template"
 	"net/http"
 	"time"
 
@@ -38,6 +39,9 @@ func (v *view) Say(zh, en string) string { return v.Lang.Say(zh, en) }
 
 // Money writes an amount for people.
 func (v *view) Money(a money.Fen) string { return v.Lang.Money(a) }
+
+// Marked writes a text that holds names in Chinese.
+func (v *view) Marked(text string) template.HTML { return web.Mark(v.Lang, text) }
 
 // Number writes an amount without its unit, for a column that names it.
 func (v *view) Number(a money.Fen) string { return a.Grouped() }

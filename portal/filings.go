@@ -217,7 +217,7 @@ func (h *handler) filing(v *web.Visit) error {
 		return err
 	}
 	d.Missing = lacking(d.Asked, a, d.Files)
-	return v.Show("filing.html", a.Title(), d)
+	return v.Show("filing.html", v.Say(a.Title(), english(a.Title())), d)
 }
 
 func (h *handler) completeFiling(v *web.Visit) error {

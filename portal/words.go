@@ -6,10 +6,11 @@ import (
 	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/web"
 )
 
 // funcs are the words that templates ask for.
-var funcs = template.FuncMap{"movement": movement, "firstPay": firstPay, "ceiling": ceiling, "restriction": restriction, "place": place.Name}
+var funcs = template.FuncMap{"movement": movement, "firstPay": firstPay, "ceiling": ceiling, "restriction": restriction, "place": place.Name, "english": english}
 
 // movements name the kinds of ledger entries that touch a personal account.
 var movements = map[string]string{
@@ -24,23 +25,41 @@ func movement(kind string) string {
 	return "其他（" + kind + "）"
 }
 
-func firstPay(it catalogue.Item) string {
-	switch {
-	case it.Class == policy.ClassC:
-		return "全部自己付"
-	case it.FirstPay == policy.FirstPayUnstated:
-		return "先自付比例以参保地规定为准"
-	case it.FirstPay == 0:
-		return "没有先自付"
-	}
-	return "先自付 " + it.FirstPay.Percent()
+// words are the portal's own words that rooms say in Chinese, in English.
+var words = map[string]string{
+	"基层": "Community", "一级": "Level 1", "二级": "Level 2", "三级": "Level 3",
+	"职工": "Employees", "居民": "Residents",
+	"甲类": "Class A", "乙类": "Class B", "丙类": "Class C",
+	"申办中": "Under way", "已办结": "Done", "被退回": "Returned", "未通过": "Refused", "已撤销": "Withdrawn", "已到期": "Expired",
+	"转院备案": "Referral", "慢特病备案": "Special disease", "人员定点备案": "Designated provider", "意外伤害备案": "Injury", "异地就医备案": "Care in another region",
+	"正常参保": "Insured", "等待期内": "Waiting", "欠费": "In arrears", "暂停参保": "Suspended", "终止参保": "Ended", "未参保": "Not insured", "已死亡": "Deceased",
 }
 
-func ceiling(it catalogue.Item) string {
+// english is a word in English; one that is not known stays as it is.
+func english(zh string) string {
+	if en, ok := words[zh]; ok {
+		return en
+	}
+	return zh
+}
+
+func firstPay(v *web.Visit, it catalogue.Item) string {
+	switch {
+	case it.Class == policy.ClassC:
+		return v.Say("全部自己付", "you pay all of it")
+	case it.FirstPay == policy.FirstPayUnstated:
+		return v.Say("先自付比例以参保地规定为准", "first own pay by your region's rules")
+	case it.FirstPay == 0:
+		return v.Say("没有先自付", "no first own pay")
+	}
+	return v.Say("先自付 ", "first own pay ") + it.FirstPay.Percent()
+}
+
+func ceiling(v *web.Visit, it catalogue.Item) string {
 	if it.UnitCeiling == policy.NoCeiling {
 		return ""
 	}
-	return "支付标准 " + it.UnitCeiling.Grouped() + " 元，超出的自己付"
+	return v.Say("支付标准 "+it.UnitCeiling.Grouped()+" 元，超出的自己付", "paid up to "+v.Money(it.UnitCeiling)+", the rest is yours")
 }
 
 // restriction is what the national list says of whom an item is paid for (限定支付范围,

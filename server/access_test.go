@@ -30,12 +30,13 @@ import (
 // access is a store in which everything that an address can name is there twice:
 // the visitor's own, and another's.
 type access struct {
-	*testing.T
-	server *Server
-	own    map[string]string // parameter of an address → what it names, of the visitor
-	other  map[string]string // of somebody else
-	tokens map[signin.Role]string
-	asked  int
+	testing.TB
+	sandbox *Sandbox
+	server  *Server
+	own     map[string]string // parameter of an address → what it names, of the visitor
+	other   map[string]string // of somebody else
+	tokens  map[signin.Role]string
+	asked   int
 }
 
 var parameter = regexp.MustCompile(`\{(\w+)\}`)
@@ -72,7 +73,7 @@ func (a *access) ask(method, path string, role signin.Role) *httptest.ResponseRe
 	return w
 }
 
-func openAccess(t *testing.T) *access {
+func openAccess(t testing.TB) *access {
 	t.Helper()
 	s := openSandbox(t, t.TempDir())
 	t.Cleanup(func() {
@@ -80,7 +81,7 @@ func openAccess(t *testing.T) *access {
 			t.Error(err)
 		}
 	})
-	a := &access{T: t, server: s.current.Server, own: map[string]string{}, other: map[string]string{}, tokens: map[signin.Role]string{}}
+	a := &access{TB: t, sandbox: s, server: s.current.Server, own: map[string]string{}, other: map[string]string{}, tokens: map[signin.Role]string{}}
 	h := httptest.NewServer(s)
 	defer h.Close()
 	care(t, h.URL)

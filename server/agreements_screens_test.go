@@ -18,7 +18,7 @@ import (
 )
 
 // agree lets one propose and another approve.
-func agree(t *testing.T, s *Server, c *Config, q provider.Proposal) (id string) {
+func agree(t testing.TB, s *Server, c *Config, q provider.Proposal) (id string) {
 	t.Helper()
 	a := provider.NewAgreements(c.Now)
 	q.Reason = "按协议约定办理"

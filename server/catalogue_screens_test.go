@@ -24,7 +24,7 @@ import (
 
 // revise lets one propose that the drug of class 丙 be of class 甲 from July on, and
 // another approve.
-func revise(t *testing.T, s *Server, c *Config) (id string) {
+func revise(t testing.TB, s *Server, c *Config) (id string) {
 	t.Helper()
 	u := catalogue.NewUpkeep(c.Now)
 	if err := s.DB.Update(t.Context(), func(tx *db.Tx) error {

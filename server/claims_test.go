@@ -24,7 +24,7 @@ import (
 )
 
 // picture is a photograph of a paper.
-func picture(t *testing.T) paper.Clean {
+func picture(t testing.TB) paper.Clean {
 	t.Helper()
 	p := image.NewGray(image.Rect(0, 0, 200, 280))
 	for y := range 280 {

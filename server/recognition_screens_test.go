@@ -193,7 +193,7 @@ func referred(t *testing.T, s *Sandbox) (id string) {
 }
 
 // photograph is a picture as a phone would send it: lines of writing on paper.
-func photograph(t *testing.T) []byte {
+func photograph(t testing.TB) []byte {
 	t.Helper()
 	p := image.NewGray(image.Rect(0, 0, 480, 640))
 	for i := range p.Pix {

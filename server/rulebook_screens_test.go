@@ -24,7 +24,7 @@ import (
 
 // nextPackage is a version of 990100 from a day on: in hospitals of the third
 // level 95% of what employees' care costs is paid, not 85%; and its cases.
-func nextPackage(t *testing.T, from string) (text, cases string) {
+func nextPackage(t testing.TB, from string) (text, cases string) {
 	t.Helper()
 	data, err := fs.ReadFile(policies.FS, "990100/2025-01-01.yaml")
 	if err != nil {
@@ -140,7 +140,7 @@ func TestRulebookTogether(t *testing.T) {
 }
 
 // issueNext lets one admin upload and submit the next package, and another issue it.
-func issueNext(t *testing.T, s *Server, from string) (id string) {
+func issueNext(t testing.TB, s *Server, from string) (id string) {
 	t.Helper()
 	text, cases := nextPackage(t, from)
 	err := s.DB.Update(t.Context(), func(tx *db.Tx) error {

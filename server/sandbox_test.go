@@ -29,7 +29,7 @@ const today civil.Date = 20250620
 
 func now() time.Time { return today.Time().Add(10 * time.Hour) }
 
-func sandboxConfig(t *testing.T, dir string) Config {
+func sandboxConfig(t testing.TB, dir string) Config {
 	t.Helper()
 	store, err := policy.Load(policies.FS)
 	if err != nil {
@@ -43,7 +43,7 @@ func seeded(ctx context.Context, s *Server) error {
 	return err
 }
 
-func openSandbox(t *testing.T, dir string) *Sandbox {
+func openSandbox(t testing.TB, dir string) *Sandbox {
 	t.Helper()
 	s, err := OpenSandbox(context.Background(), sandboxConfig(t, dir), seeded)
 	if err != nil {

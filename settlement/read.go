@@ -62,6 +62,18 @@ func (s *Service) List(ctx context.Context, tx *db.Tx, f Filter) ([]*Settlement,
 	return out, err
 }
 
+// MadeOn lists what a provider settled and reversed on a day, oldest first, as
+// List does, however many there are: what its till took in and gave back.
+func (s *Service) MadeOn(ctx context.Context, tx *db.Tx, prov string, day civil.Date) ([]*Settlement, error) {
+	next := civil.Of(day.Time().AddDate(0, 0, 1))
+	rows, err := s.rows(ctx, tx, `WHERE s.provider = ? AND s.at >= ? AND s.at < ? ORDER BY s.at, s.n`, prov, day.String()+"T", next.String()+"T")
+	out := make([]*Settlement, len(rows))
+	for i := range rows {
+		out[i] = &rows[i].Settlement
+	}
+	return out, err
+}
+
 // Recent lists the latest settlements, newest first, as List does.
 func (s *Service) Recent(ctx context.Context, tx *db.Tx, n int) ([]*Settlement, error) {
 	return s.List(ctx, tx, Filter{Limit: n})

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
 	"github.com/anji-platform/anji/fund"
@@ -179,6 +181,32 @@ func TestList(t *testing.T) {
 }
 
 // TestVerifyFinds tampers with each thing that a settlement wrote.
+// TestMadeOn: a day of a till has what was made on it, reversals too, of that
+// provider only.
+func TestMadeOn(t *testing.T) {
+	w := open(t)
+	w.settle(guo(w))
+	b := w.settle(w.visit(demo.LiJi, "H99010000201", policy.Employee, policy.Outpatient, fee("1", "SVC990000001", 300)))
+	var reversed *settlement.Reversal
+	w.must(w.update(func(tx *db.Tx) (err error) {
+		reversed, err = w.service.Reverse(w.ctx, tx, settlement.ReverseRequest{Settlement: b.ID, Visit: b.Visit.ID, Person: b.Person.ID, Provider: b.Provider.Code, Actor: "test"})
+		return err
+	}))
+	for day, want := range map[civil.Date][]string{today: {b.ID, reversed.Settlement.ID}, today - 1: nil, today + 1: nil} {
+		w.must(w.db.View(w.ctx, func(tx *db.Tx) error {
+			list, err := w.service.MadeOn(w.ctx, tx, "H99010000201", day)
+			var got []string
+			for _, st := range list {
+				got = append(got, st.ID)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%v: %v, want %v", day, got, want)
+			}
+			return err
+		}))
+	}
+}
+
 func TestVerifyFinds(t *testing.T) {
 	w := open(t)
 	w.settle(guo(w))

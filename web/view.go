@@ -3,11 +3,13 @@ package web
 import (
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/anji-platform/anji/bill"
@@ -18,6 +20,38 @@ import (
 
 // Say picks the text in the language of the page.
 func (v *Visit) Say(zh, en string) string { return v.Lang.Say(zh, en) }
+
+// Marked is Mark in the language of the page.
+func (v *Visit) Marked(text string) template.HTML { return Mark(v.Lang, text) }
+
+// Mark writes a text that holds names in Chinese, such as of a benefit: on a page
+// in English each run of Chinese says that it is Chinese, and is read out as such.
+func Mark(lang bill.Lang, text string) template.HTML {
+	if lang != bill.English {
+		return template.HTML(template.HTMLEscapeString(text))
+	}
+	var b strings.Builder
+	in := false
+	for _, r := range text {
+		if is := chinese(r); is != in {
+			if in = is; in {
+				b.WriteString(`<span lang="zh-CN">`)
+			} else {
+				b.WriteString(`</span>`)
+			}
+		}
+		b.WriteString(template.HTMLEscapeString(string(r)))
+	}
+	if in {
+		b.WriteString(`</span>`)
+	}
+	return template.HTML(b.String())
+}
+
+// chinese reports whether a character is written in Chinese only.
+func chinese(r rune) bool {
+	return unicode.Is(unicode.Han, r) || r >= 0x3000 && r <= 0x303f || r >= 0xff00 && r <= 0xffef
+}
 
 // Money writes an amount for people, with its unit.
 func (v *Visit) Money(a money.Fen) string { return v.Lang.Money(a) }

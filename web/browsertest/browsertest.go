@@ -38,13 +38,15 @@ func chromium(t *testing.T) string {
 }
 
 // Open starts a browser with a profile of its own and returns a tab and the errors of its console.
-func Open(t *testing.T) (context.Context, func() []string) {
+// More options may be given, such as a camera.
+func Open(t *testing.T, more ...chromedp.ExecAllocatorOption) (context.Context, func() []string) {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", false),
 	)
+	options = append(options, more...)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
