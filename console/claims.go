@@ -18,6 +18,7 @@ import (
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/ocr"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policy"
 	"github.com/anji-platform/anji/provider"
@@ -43,6 +44,7 @@ func (h *handler) claimRoutes() []web.Route {
 		{Pattern: "POST /console/people/{person}/claims", For: intake, Do: h.beginClaim, Again: h.person},
 		{Pattern: "GET /console/claims/{claim}", For: see, Do: h.claim},
 		{Pattern: "GET /console/claims/{claim}/papers/{evidence}", For: see, Do: h.claimPaper},
+		{Pattern: "POST /console/claims/{claim}/papers/{evidence}/read", For: intake, Do: h.readPaper, Again: h.claim},
 		{Pattern: "POST /console/claims/{claim}/papers", For: intake, Do: h.addPapers, Again: h.claim, Limit: uploads},
 		{Pattern: "POST /console/claims/{claim}/form", For: intake, Do: h.saveClaim, Again: h.claim},
 		{Pattern: "POST /console/claims/{claim}/submit", For: intake, Do: h.submitClaim, Again: h.claim},
@@ -188,6 +190,7 @@ type claimData struct {
 	Match     claim.Line
 	Matches   []catalogue.Item
 	Involved  bool // the officer had a part in it
+	Reads     bool // pictures of invoices can be read
 }
 
 // findClaim finds the claim that the address names, if it is of the officer's
@@ -213,7 +216,7 @@ func (h *handler) claim(v *web.Visit) error {
 		return err
 	}
 	d := claimData{Claim: c, Kinds: claim.Kinds(), Causes: policy.Causes(), Levels: []policy.Level{policy.Primary, policy.Level1, policy.Level2, policy.Level3},
-		Today: h.Today(), Sums: map[int]money.Fen{}, Query: strings.TrimSpace(v.URL.Query().Get("q"))}
+		Today: h.Today(), Reads: h.Reader != nil, Sums: map[int]money.Fen{}, Query: strings.TrimSpace(v.URL.Query().Get("q"))}
 	for _, l := range c.Lines {
 		d.Sums[l.Invoice] += l.Amount
 	}
@@ -389,9 +392,20 @@ func (h *handler) claimPaper(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	var f paper.File
-	var body []byte
-	if err := h.Write(v, func(ctx context.Context, tx *db.Tx) error {
+	f, body, err := h.content(v, c)
+	if err != nil {
+		return err
+	}
+	if f.Picture() {
+		return v.Inline(f.Kind, body)
+	}
+	return v.Attach(f.Label+".pdf", f.Kind, body)
+}
+
+// content is the paper of a claim that the address names. That it was looked at is
+// on record.
+func (h *handler) content(v *web.Visit, c *claim.Claim) (f paper.File, body []byte, err error) {
+	err = h.Write(v, func(ctx context.Context, tx *db.Tx) error {
 		found, ok, err := h.Papers.Get(ctx, tx, v.PathValue("evidence"))
 		if err == nil && (!ok || found.Matter != c.ID) {
 			err = web.ErrNotFound
@@ -404,13 +418,56 @@ func (h *handler) claimPaper(v *web.Visit) error {
 			return err
 		}
 		return audit.Append(ctx, tx, audit.Record{At: h.Clock(), Actor: v.Who.Actor(), Chain: audit.OfPerson(c.Person), Action: "paper.view", Subject: f.ID, Details: map[string]string{"claim": c.ID}})
-	}); err != nil {
+	})
+	return f, body, err
+}
+
+// readPaper reads a picture of an invoice (票据识别) into the forms of the claim's
+// page: a help, to be held against the picture before it is taken. It changes
+// nothing.
+func (h *handler) readPaper(v *web.Visit) error {
+	c, err := h.findClaim(v)
+	if err != nil {
 		return err
 	}
-	if f.Picture() {
-		return v.Inline(f.Kind, body)
+	if h.Reader == nil {
+		return &web.Fault{Field: "file", Want: "没有启用票据识别"}
 	}
-	return v.Attach(f.Label+".pdf", f.Kind, body)
+	f, body, err := h.content(v, c)
+	if err != nil {
+		return err
+	}
+	if !f.Picture() {
+		return &web.Fault{Field: "file", Want: "只识别照片；PDF 请打开录入"}
+	}
+	read, err := h.Reader.Read(v.Ctx(), body)
+	switch {
+	case errors.Is(err, ocr.ErrMissing):
+		return &web.Fault{Field: "file", Want: "没有安装票据识别程序"}
+	case err != nil:
+		return err
+	case read.Empty():
+		return &web.Fault{Field: "file", Want: "没有读出可靠的内容，请对照照片录入"}
+	}
+	if err := v.ParseForm(); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{"code": read.Code.Value, "number": read.Number.Value} {
+		v.Form.Set(name, text)
+	}
+	if read.Date.Value != 0 {
+		v.Form.Set("day", read.Date.Value.String())
+	}
+	if read.Total.Value != 0 {
+		v.Form.Set("total", read.Total.Value.String())
+	}
+	var rows strings.Builder
+	for _, l := range read.Lines {
+		fmt.Fprintf(&rows, "%s,,1,%s\n", strings.ReplaceAll(l.Item.Value, ",", " "), l.Amount.Value)
+	}
+	v.Form.Set("rows", rows.String())
+	v.Said = "已读出能确定的内容，填在下面的票据和明细里；请对照照片核对后再保存。"
+	return h.claim(v)
 }
 
 // addPapers keeps papers that were brought to the counter.

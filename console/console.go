@@ -29,6 +29,7 @@ import (
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/notice"
+	"github.com/anji-platform/anji/ocr"
 	"github.com/anji-platform/anji/office"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/place"
@@ -60,6 +61,7 @@ type Config struct {
 	Claims     *claim.Service
 	Papers     *paper.Service
 	Cleaner    *paper.Cleaner
+	Reader     *ocr.Reader // of pictures of invoices; nil: they are not read
 	Rules      *rulebook.Service
 	Agreements *provider.Agreements
 	Upkeep     *catalogue.Upkeep

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"image"
 	"image/color"
@@ -20,6 +21,7 @@ import (
 	"github.com/anji-platform/anji/claim"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/demo"
+	"github.com/anji-platform/anji/ocr"
 	"github.com/anji-platform/anji/paper"
 )
 
@@ -43,6 +45,12 @@ func picture(t testing.TB) paper.Clean {
 	}
 	return clean
 }
+
+const invoicePage = `<!doctype html><meta charset="utf-8"><style>body{margin:0;background:#fff;color:#000;font:20px "Noto Sans CJK SC";width:1500px;padding:40px;box-sizing:border-box}
+h1{text-align:center;font-size:34px}div{display:flex;justify-content:space-between;margin:6px 0}table{width:100%;border-collapse:collapse;margin-top:10px}td,th{padding:8px 10px;text-align:left;border:1px solid #000;font-weight:400}</style>
+<h1>示例省医疗住院收费票据（电子）</h1><div><span>票据代码：99060125</span><span>票据号码：0000123456</span></div><div><span>交款人：李济</span><span>开票日期：2025-05-30</span></div>
+<table><tr><th>项目名称</th><th>数量/单位</th><th>金额（元）</th><th>备注</th></tr><tr><td>西药费</td><td>1</td><td>8000.00</td><td></td></tr><tr><td>诊察费</td><td>1</td><td>2000.00</td><td></td></tr></table>
+<div><span>金额合计（大写）：壹万元整</span><span>（小写）：10,000.00</span></div><div><span>收款单位（章）：安济示例市人民医院</span><span>复核人：王五</span><span>收款人：赵六</span></div>`
 
 // upload chooses a file for a paper, and waits until it is there.
 func upload(w *watcher, n int, file string) {
@@ -74,6 +82,11 @@ func TestClaimTogether(t *testing.T) {
 	}
 	w := watch(t, "claim")
 	do, sees, fill, click := w.do, w.sees, w.fill, w.click
+	printed := filepath.Join(t.TempDir(), "invoice.png")
+	do(chromedp.EmulateViewport(1500, 700), chromedp.Navigate("data:text/html;base64,"+base64.StdEncoding.EncodeToString([]byte(invoicePage))))
+	if shot, err := chromedp.Run(w.ctx, chromedp.FullScreenshot(100)); err != nil || os.WriteFile(printed, shot, 0o600) != nil {
+		t.Fatal(err)
+	}
 	enter := func(door, name string) {
 		t.Helper()
 		if _, err := chromedp.Call(w.ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
@@ -106,7 +119,7 @@ func TestClaimTogether(t *testing.T) {
 	sees("0000123456", "10,000.00")
 	click(`a.button[href$="step=3"]`)
 	sees("收费票据", "出院诊断证明", "缺")
-	upload(w, 1, photo)
+	upload(w, 1, printed)
 	upload(w, 2, photo)
 	click(`a.button[href$="step=4"]`)
 	fill("#bank", "示例银行")
@@ -125,6 +138,25 @@ func TestClaimTogether(t *testing.T) {
 	sees("手工报销", "李*", "10,000.00")
 	click(".grid a")
 	sees("收费票据", "看图", "请选择就医的医药机构")
+	if (&ocr.Reader{}).Installed() {
+		click(`form[action$="/read"] button`)
+		sees("已读出能确定的内容")
+		var got string
+		for _, field := range []string{"icode", "inumber", "iday", "itotal", "rows"} {
+			x, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.getElementById("`+field+`").value`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += x + " "
+		}
+		if !strings.HasPrefix(got, "99060125 0000123456 2025-05-30 10000.00 西药费,,1,") {
+			t.Errorf("read: %s", got)
+		}
+		click(".crumb a")
+		click(".grid a")
+	} else if os.Getenv("ANJI_REQUIRE_OCR") != "" {
+		t.Errorf("ANJI_REQUIRE_OCR is set: %v", ocr.ErrMissing)
+	}
 	w.tick(`input[value="H99010000101"]`)
 	click(`form[action$="/care"] button`)
 	fill("#rows", "诊疗服务,,1,2000\n甲类药品,,2,1500\n乙类药品,,1,4999.99")

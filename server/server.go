@@ -30,6 +30,7 @@ import (
 	"github.com/anji-platform/anji/hisdocs"
 	"github.com/anji-platform/anji/ident"
 	"github.com/anji-platform/anji/notice"
+	"github.com/anji-platform/anji/ocr"
 	"github.com/anji-platform/anji/paper"
 	"github.com/anji-platform/anji/policies"
 	"github.com/anji-platform/anji/policy"
@@ -51,6 +52,7 @@ type Config struct {
 	Log       *slog.Logger
 	Security  keyring.Mode // how providers without keys of their own prove their messages; "": they need not
 	Synthetic bool         // the data is made up: the pages say so
+	OCR       string       // command that reads pictures of invoices, such as tesseract; "": they are not read
 	Clamd     string       // address of a ClamAV daemon that looks at what is uploaded; "": none
 	Address   string       // where the server will be reached, for the pages; such as http://127.0.0.1:8080
 
@@ -93,6 +95,16 @@ func (c *Config) faces() credential.FaceVerifier {
 		return credential.TestVerifier{}
 	}
 	return nil
+}
+
+// reader reads pictures of invoices, nil if that is not asked for. Beside made-up
+// data it does where the command is there.
+func (c *Config) reader() *ocr.Reader {
+	r := &ocr.Reader{Command: c.OCR}
+	if c.OCR == "" && !(c.Synthetic && r.Installed()) {
+		return nil
+	}
+	return r
 }
 
 // iterations are how often passwords are stretched: those of made-up people

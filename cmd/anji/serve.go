@@ -14,7 +14,7 @@ import (
 )
 
 func serveCommand() *cobra.Command {
-	var opts struct{ listen, data, db, policies, address, security string }
+	var opts struct{ listen, data, db, policies, address, security, clamd, ocr string }
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the hospital interface and the pages on a store that stays",
@@ -49,7 +49,7 @@ of it apart from those of the database.`,
 			if opts.address == "" {
 				opts.address = "http://" + l.Addr().String()
 			}
-			s, err := server.Open(ctx, server.Config{Data: opts.data, Database: opts.db, Policies: policies, Cases: packages(opts.policies), Address: opts.address, Security: security,
+			s, err := server.Open(ctx, server.Config{Data: opts.data, Database: opts.db, Policies: policies, Cases: packages(opts.policies), Address: opts.address, Security: security, Clamd: opts.clamd, OCR: opts.ocr,
 				Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))})
 			if err != nil {
 				return err
@@ -67,6 +67,8 @@ of it apart from those of the database.`,
 	f.StringVar(&opts.db, "db", "", "postgres://… or the path of a SQLite file (default: anji.db in the folder)")
 	f.StringVar(&opts.policies, "policies", "", "folder of packages (default: those in the binary)")
 	f.StringVar(&opts.address, "address", "", "address under which users reach the server, for the pages (default: that of --listen)")
+	f.StringVar(&opts.clamd, "clamd", "", "ClamAV daemon that looks at uploaded papers: host:port, or the path of its socket (default: none)")
+	f.StringVar(&opts.ocr, "ocr", "", "command that reads pictures of invoices for officers, such as tesseract (default: none)")
 	f.StringVar(&opts.security, "security", string(keyring.Sign), "how providers without keys of their own (anji his keys) prove their messages: none, digest, sign or encrypt; those that are to sign and have no keys are refused")
 	_ = cmd.MarkFlagRequired("data")
 	return cmd
