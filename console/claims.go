@@ -282,6 +282,11 @@ func (h *handler) claim(v *web.Visit) error {
 		if d.Payments, err = h.Claims.Payments(ctx, tx, c); err != nil {
 			return err
 		}
+		for i := range c.Steps {
+			if c.Steps[i].Actor, err = officer(ctx, tx, c.Steps[i].Actor); err != nil {
+				return err
+			}
+		}
 		return h.twice(ctx, tx, &d)
 	}); err != nil {
 		return err
@@ -843,6 +848,11 @@ func (h *handler) payouts(v *web.Visit) error {
 		if d.Batches, err = h.Claims.Batches(ctx, tx, d.Region, 100); err != nil {
 			return err
 		}
+		for _, b := range d.Batches {
+			if err := people(ctx, tx, b); err != nil {
+				return err
+			}
+		}
 		all, err := h.Claims.Queue(ctx, tx, claim.Filter{Region: d.Region, State: claim.Approved, Limit: 5000})
 		for _, c := range all {
 			owed, err := h.Claims.Owed(ctx, tx, c)
@@ -893,6 +903,14 @@ func (h *handler) findBatch(v *web.Visit) (b *claim.Batch, err error) {
 	return b, err
 }
 
+// people names who made and released a batch.
+func people(ctx context.Context, tx *db.Tx, b *claim.Batch) (err error) {
+	if b.MadeBy, err = officer(ctx, tx, b.MadeBy); err == nil {
+		b.ReleasedBy, err = officer(ctx, tx, b.ReleasedBy)
+	}
+	return err
+}
+
 func (h *handler) payout(v *web.Visit) error { return h.showBatch(v, nil) }
 
 func (h *handler) showBatch(v *web.Visit, answered []claim.Answered) error {
@@ -905,7 +923,7 @@ func (h *handler) showBatch(v *web.Visit, answered []claim.Answered) error {
 		for _, p := range b.Rows {
 			d.Names[p.Claim] = web.MaskName(p.Bank.Holder)
 		}
-		return nil
+		return people(ctx, tx, b)
 	}); err != nil {
 		return err
 	}

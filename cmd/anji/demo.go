@@ -95,7 +95,7 @@ func runDemo(ctx context.Context, out, errs io.Writer, listen, data, database, p
 				seeded, shown = did, nil
 			}
 			if did && err == nil {
-				err = demo.Year(ctx, s.DB, s.Register, store, civil.Of(now()))
+				err = errors.Join(demo.Year(ctx, s.DB, s.Register, store, civil.Of(now())), server.Fill(ctx, s, civil.Of(now())))
 			}
 			return err
 		})
