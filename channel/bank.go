@@ -5,7 +5,6 @@
 package channel
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/csv"
@@ -13,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +22,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/gm"
 	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/sheet"
 )
 
 // Error is a fault of the request: which field, what it holds, what is allowed.
@@ -221,56 +220,31 @@ const maxAnswer = 64 << 20 // bytes of an answer
 // taken. Good rows count whatever is wrong with others, each is answered, and
 // an answer that is taken in again changes nothing.
 func (b *Bank) Import(ctx context.Context, d *db.DB, file io.Reader, actor string) ([]Result, error) {
-	in := csv.NewReader(bufio.NewReader(io.LimitReader(file, maxAnswer)))
-	in.FieldsPerRecord = -1
-	head, err := in.Read()
-	if err != nil {
-		return nil, &Error{"file", "", "文件是空的，或不是 CSV"}
-	}
-	at := make([]int, len(answered))
-	for i, title := range answered {
-		at[i] = slices.IndexFunc(head, func(c string) bool {
-			return strings.HasPrefix(strings.TrimPrefix(strings.TrimSpace(c), "\ufeff"), title)
-		})
-		if at[i] < 0 {
-			return nil, &Error{"file", "", "第一行没有列名“" + title + "”；应有 " + strings.Join(answered, "、")}
-		}
-	}
 	var out []Result
-	for {
-		record, err := in.Read()
-		if err == io.EOF {
-			return out, nil
-		}
-		if err != nil {
-			var bad *csv.ParseError
-			if !errors.As(err, &bad) {
-				return out, err
-			}
-			out = append(out, Result{Line: bad.StartLine, State: Rejected, What: "这一行不是 CSV"})
-			continue
-		}
-		line, _ := in.FieldPos(0)
-		cell := func(i int) string {
-			if at[i] >= len(record) {
-				return ""
-			}
-			return strings.TrimSpace(record[at[i]])
-		}
+	err := sheet.ReadCSV(file, maxAnswer, answered, func(line int, cell func(int) string, broken bool) error {
 		r := Result{Line: line, Batch: cell(0)}
-		err = b.answer(ctx, d, &r, cell, actor)
-		var wrong *Error
-		var refused *contribution.Error
-		switch {
-		case errors.As(err, &wrong):
-			r.State, r.What = Rejected, wrong.Error()
-		case errors.As(err, &refused):
-			r.State, r.What = Rejected, refused.Error()
-		case err != nil:
-			return out, err
+		if broken {
+			r.State, r.What = Rejected, "这一行不是 CSV"
+		} else {
+			err := b.answer(ctx, d, &r, cell, actor)
+			var wrong *Error
+			var refused *contribution.Error
+			switch {
+			case errors.As(err, &wrong):
+				r.State, r.What = Rejected, wrong.Error()
+			case errors.As(err, &refused):
+				r.State, r.What = Rejected, refused.Error()
+			case err != nil:
+				return err
+			}
 		}
 		out = append(out, r)
+		return nil
+	})
+	if head := (*sheet.HeadError)(nil); errors.As(err, &head) {
+		err = &Error{"file", "", head.Want}
 	}
+	return out, err
 }
 
 // answer takes one row.

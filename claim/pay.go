@@ -1,7 +1,6 @@
 package claim
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/csv"
@@ -19,6 +18,7 @@ import (
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/fund"
 	"github.com/anji-platform/anji/money"
+	"github.com/anji-platform/anji/sheet"
 )
 
 // The states of a batch.
@@ -333,53 +333,30 @@ const maxAnswer = 8 << 20
 // Each row is done in a transaction of its own, whatever is wrong with others; an
 // answer that comes again changes nothing.
 func (s *Service) Answer(ctx context.Context, d *db.DB, id string, file io.Reader, actor string) ([]Answered, error) {
-	in := csv.NewReader(bufio.NewReader(io.LimitReader(file, maxAnswer)))
-	in.FieldsPerRecord = -1
-	head, err := in.Read()
-	if err != nil {
-		return nil, &Error{"file", "", "文件是空的，或不是 CSV"}
-	}
-	at := make([]int, len(answered))
-	for i, title := range answered {
-		at[i] = slices.IndexFunc(head, func(c string) bool {
-			return strings.HasPrefix(strings.TrimPrefix(strings.TrimSpace(c), "\ufeff"), title)
-		})
-		if at[i] < 0 {
-			return nil, &Error{"file", "", "第一行没有列名“" + title + "”；应有 " + strings.Join(answered, "、")}
-		}
-	}
 	var out []Answered
-	for len(out) < maxBatch*2 {
-		record, err := in.Read()
-		if err == io.EOF {
-			return out, nil
-		}
-		if err != nil {
-			var bad *csv.ParseError
-			if !errors.As(err, &bad) {
-				return out, err
-			}
-			out = append(out, Answered{Line: bad.StartLine, Wrong: true, What: "这一行不是 CSV"})
-			continue
-		}
-		line, _ := in.FieldPos(0)
-		cell := func(i int) string {
-			if at[i] >= len(record) {
-				return ""
-			}
-			return strings.TrimSpace(record[at[i]])
-		}
+	err := sheet.ReadCSV(file, maxAnswer, answered, func(line int, cell func(int) string, broken bool) error {
 		a := Answered{Line: line}
-		err = s.answer(ctx, d, id, &a, cell, actor)
-		var wrong *Error
-		if errors.As(err, &wrong) {
-			a.Wrong, a.What = true, wrong.Error()
-		} else if err != nil {
-			return out, err
+		switch {
+		case len(out) >= 2*maxBatch:
+			return &Error{"file", "", "行数过多"}
+		case broken:
+			a.Wrong, a.What = true, "这一行不是 CSV"
+		default:
+			err := s.answer(ctx, d, id, &a, cell, actor)
+			var wrong *Error
+			if errors.As(err, &wrong) {
+				a.Wrong, a.What = true, wrong.Error()
+			} else if err != nil {
+				return err
+			}
 		}
 		out = append(out, a)
+		return nil
+	})
+	if head := (*sheet.HeadError)(nil); errors.As(err, &head) {
+		err = &Error{"file", "", head.Want}
 	}
-	return out, &Error{"file", "", "行数过多"}
+	return out, err
 }
 
 func clip(s string) string {

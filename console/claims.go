@@ -160,16 +160,11 @@ func (h *handler) claimsSheet(v *web.Visit) error {
 	return h.sheet(v, t)
 }
 
-type askedPaper struct {
-	Label string
-	Files []paper.File
-}
-
 type claimData struct {
 	*claim.Claim
 	Person    enrolment.Person
 	Rules     *policy.ClaimRules
-	Asked     []askedPaper
+	Asked     []paper.Asked
 	Missing   []string
 	Provider  provider.Provider
 	Providers []provider.Provider // found by what was searched for
@@ -235,16 +230,7 @@ func (h *handler) claim(v *web.Visit) error {
 			return err
 		}
 		d.Missing = missing
-		for _, label := range asked {
-			d.Asked = append(d.Asked, askedPaper{Label: label})
-		}
-		for _, f := range have {
-			i := slices.IndexFunc(d.Asked, func(a askedPaper) bool { return a.Label == f.Label })
-			if i < 0 {
-				i, d.Asked = len(d.Asked), append(d.Asked, askedPaper{Label: f.Label})
-			}
-			d.Asked[i].Files = append(d.Asked[i].Files, f)
-		}
+		d.Asked = paper.Sort(asked, have)
 		if d.Provider, _, err = provider.Get(ctx, tx, c.Provider); err != nil {
 			return err
 		}

@@ -201,6 +201,31 @@ func Missing(labels []string, have []File) (missing []string) {
 	return missing
 }
 
+// Asked is a paper that is asked for, with what was handed in of it.
+type Asked struct {
+	Label string
+	Files []File
+}
+
+// Sort puts papers under what was asked for, in its order; what else was handed in
+// follows.
+func Sort(labels []string, have []File) (out []Asked) {
+	at := map[string]int{}
+	for _, label := range labels {
+		at[label] = len(out)
+		out = append(out, Asked{Label: label})
+	}
+	for _, f := range have {
+		i, ok := at[f.Label]
+		if !ok {
+			i, at[f.Label] = len(out), len(out)
+			out = append(out, Asked{Label: f.Label})
+		}
+		out[i].Files = append(out[i].Files, f)
+	}
+	return out
+}
+
 func newID(at time.Time) string {
 	b := make([]byte, 10)
 	rand.Read(b)

@@ -110,7 +110,7 @@ func (h *handler) beginClaim(v *web.Visit) error {
 type claimData struct {
 	*claim.Claim
 	Rules    *policy.ClaimRules
-	Asked    []askedPaper
+	Asked    []paper.Asked
 	Missing  int
 	Step     int // of a claim that is being filled in: 1 to 4
 	Kinds    []policy.VisitKind
@@ -126,11 +126,6 @@ type claimData struct {
 
 // At numbers the steps from 1.
 func (d claimData) At(i int) int { return i + 1 }
-
-type askedPaper struct {
-	Label string
-	Files []paper.File
-}
 
 // ownClaim finds the claim that the address names, if it is whose affairs the
 // session is about.
@@ -161,7 +156,7 @@ func (h *handler) claim(v *web.Visit) error {
 			return err
 		}
 		d.Missing = len(missing)
-		d.Asked = sorted(asked, have)
+		d.Asked = paper.Sort(asked, have)
 		for _, id := range c.Settlements {
 			st, ok, err := h.Settlement.Get(ctx, tx, id)
 			if err != nil {
@@ -195,24 +190,6 @@ func (h *handler) claim(v *web.Visit) error {
 	}
 	d.Step = min(max(d.Step, 1), 4)
 	return v.Show("claim-edit.html", v.Say("申请手工报销", "New claim"), d)
-}
-
-// sorted puts papers under what was asked for; what else was handed in follows.
-func sorted(asked []string, have []paper.File) (out []askedPaper) {
-	at := map[string]int{}
-	for _, label := range asked {
-		at[label] = len(out)
-		out = append(out, askedPaper{Label: label})
-	}
-	for _, f := range have {
-		i, ok := at[f.Label]
-		if !ok {
-			i, at[f.Label] = len(out), len(out)
-			out = append(out, askedPaper{Label: f.Label})
-		}
-		out[i].Files = append(out[i].Files, f)
-	}
-	return out
 }
 
 // step leads to a step of the claim.
