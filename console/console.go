@@ -22,7 +22,9 @@ import (
 	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/claim"
+	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/coverage"
+	"github.com/anji-platform/anji/credential"
 	"github.com/anji-platform/anji/db"
 	"github.com/anji-platform/anji/enrolment"
 	"github.com/anji-platform/anji/filing"
@@ -55,6 +57,7 @@ type Config struct {
 	SignIn     *signin.Service
 	Settlement *settlement.Service
 	Filings    *filing.Service
+	Dues       *contribution.Service
 	TipOffs    *tipoff.Service
 	Notices    *notice.Board
 	Privacy    *privacy.Service
@@ -97,6 +100,7 @@ func New(c Config) *web.App {
 			{Pattern: "POST /console/operators/{operator}/password", For: admin, Do: h.resetPassword, Again: h.operator},
 		}...)}
 	app.Routes = append(app.Routes, h.claimRoutes()...)
+	app.Routes = append(app.Routes, h.sheetRoutes()...)
 	app.Routes = append(app.Routes, h.rulebookRoutes()...)
 	app.Routes = append(app.Routes, h.agreementRoutes()...)
 	app.Routes = append(app.Routes, h.catalogueRoutes()...)
@@ -287,6 +291,8 @@ type personData struct {
 	Balance    money.Fen
 	Care       []*settlement.Settlement
 	Filings    []*filing.Application
+	Bills      []contribution.Bill
+	Credential credential.State
 	Claims     []*claim.Claim
 	ClaimRules *policy.ClaimRules
 	Kinds      []policy.VisitKind
@@ -363,6 +369,14 @@ func (h *handler) all(v *web.Visit, p enrolment.Person) (*personData, error) {
 		if d.Claims, err = h.Claims.OfPerson(ctx, tx, p.ID); err != nil {
 			return err
 		}
+		if d.Bills, err = h.Dues.Bills(ctx, tx, p.ID); err != nil {
+			return err
+		}
+		shown, err := credential.Get(ctx, tx, p.ID)
+		if err != nil {
+			return err
+		}
+		d.Credential = shown.State
 		d.Record, err = audit.List(ctx, tx, audit.OfPerson(p.ID), 0, 20)
 		return err
 	})
@@ -411,10 +425,20 @@ type recordData struct {
 	Next, Back string
 }
 
+// chainOf is the operator whose record is asked for. Those of people stand on
+// their pages, where it is kept who looked.
+func chainOf(v *web.Visit) string {
+	who := strings.TrimSpace(v.URL.Query().Get("who"))
+	if strings.Contains(who, ":") {
+		return ""
+	}
+	return who
+}
+
 // record lists what an operator did: looking at people, exporting, signing in.
 func (h *handler) record(v *web.Visit) error {
 	q := v.URL.Query()
-	d := recordData{Who: strings.TrimSpace(q.Get("who"))}
+	d := recordData{Who: chainOf(v)}
 	page, _ := strconv.Atoi(q.Get("page"))
 	page = min(max(page, 1), 10_000)
 	if d.Who != "" {

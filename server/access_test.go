@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -31,12 +32,14 @@ import (
 // the visitor's own, and another's.
 type access struct {
 	testing.TB
-	sandbox *Sandbox
-	server  *Server
-	own     map[string]string // parameter of an address → what it names, of the visitor
-	other   map[string]string // of somebody else
-	tokens  map[signin.Role]string
-	asked   int
+	sandbox  *Sandbox
+	server   *Server
+	own      map[string]string    // parameter of an address → what it names, of the visitor
+	other    map[string]string    // of somebody else
+	far      map[string]string    // of a person of another region
+	regional map[signin.Role]bool // whose officer is of one region
+	tokens   map[signin.Role]string
+	asked    int
 }
 
 var parameter = regexp.MustCompile(`\{(\w+)\}`)
@@ -81,7 +84,7 @@ func openAccess(t testing.TB) *access {
 			t.Error(err)
 		}
 	})
-	a := &access{TB: t, sandbox: s, server: s.current.Server, own: map[string]string{}, other: map[string]string{}, tokens: map[signin.Role]string{}}
+	a := &access{TB: t, sandbox: s, server: s.current.Server, own: map[string]string{}, other: map[string]string{}, far: map[string]string{}, regional: map[signin.Role]bool{}, tokens: map[signin.Role]string{}}
 	h := httptest.NewServer(s)
 	defer h.Close()
 	care(t, h.URL)
@@ -216,6 +219,10 @@ func openAccess(t testing.TB) *access {
 	}
 	claimed(me, a.own)
 	claimed(a.other["person"], a.other)
+	guo := person(demo.Guo, map[string]string{})
+	a.far["person"] = guo
+	filed(guo, a.far)
+	claimed(guo, a.far)
 	a.own["batch"], a.other["batch"] = "Z1", "Z2"
 	visit := func(provider string) (id string) {
 		must(a.server.DB.Update(ctx, func(tx *db.Tx) error {
@@ -239,11 +246,26 @@ func openAccess(t testing.TB) *access {
 		if i < 0 {
 			t.Fatalf("nobody has the role %s", role)
 		}
+		a.regional[role] = demo.Operators[i].Region != ""
 		if a.tokens[role], err = a.server.SignIn.BeginOperator(ctx, demo.Operators[i].Name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return a
+}
+
+// away is the address of a route for what is of another region's people, "" if its
+// address names nobody's. Officers of a region find none of it.
+func (a *access) away(pattern string) string {
+	names, found := maps.Clone(a.own), false
+	for k, v := range a.far {
+		names[k] = v
+		found = found || strings.Contains(pattern, "{"+k+"}") && k != "sheet" && k != "evidence"
+	}
+	if !found {
+		return ""
+	}
+	return a.path(pattern, names)
 }
 
 // theirs are the parameters that name something of one person or employer alone:
@@ -260,6 +282,7 @@ func TestAccess(t *testing.T) {
 	if len(routes) < 30 {
 		t.Fatalf("%d routes", len(routes))
 	}
+	elsewhere := 0
 	for _, r := range routes {
 		method, _, _ := strings.Cut(r.Pattern, " ")
 		public := slices.Equal(r.For, web.Everyone)
@@ -287,6 +310,12 @@ func TestAccess(t *testing.T) {
 			case own.Code == http.StatusForbidden || strings.Contains(own.Header().Get("Location"), "sign-in"):
 				t.Errorf("%s: %d, though the route is for it", name, own.Code)
 			}
+			if far := a.away(r.Pattern); far != "" && slices.Contains(r.For, role) && a.regional[role] {
+				elsewhere++
+				if w := a.ask(method, far, role); w.Code != http.StatusNotFound {
+					t.Errorf("%s, of another region: %d, want that nothing is found", name, w.Code)
+				}
+			}
 			if role == "" || public || !slices.Contains(r.For, role) || !(role == signin.Person || role == signin.Employer || role == signin.Counter) {
 				continue
 			}
@@ -308,15 +337,19 @@ func TestAccess(t *testing.T) {
 			}
 		}
 	}
+	if elsewhere < 50 {
+		t.Errorf("only %d routes were asked for what is of another region", elsewhere)
+	}
 }
 
 // TestOtherSites: nothing is changed from another site, and no page of ours is
 // shown inside theirs.
 func TestOtherSites(t *testing.T) {
 	a := openAccess(t)
-	for _, r := range a.server.site.Routes() {
+	for i, r := range a.server.site.Routes() {
 		method, _, _ := strings.Cut(r.Pattern, " ")
 		req := httptest.NewRequest(method, a.path(r.Pattern, a.own), nil)
+		req.RemoteAddr = fmt.Sprintf("10.1.%d.%d:1", i/250, i%250) // so that none asks too often
 		req.Header.Set("Sec-Fetch-Site", "cross-site")
 		w := httptest.NewRecorder()
 		a.server.site.ServeHTTP(w, req)

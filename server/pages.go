@@ -49,7 +49,7 @@ func (s *Server) pages(c *Config) *web.Site {
 	return web.New(web.Config{SignIn: s.SignIn, Log: c.Log, Notice: s.notices.Text, Synthetic: c.Synthetic, Secure: strings.HasPrefix(c.Address, "https:")},
 		portal.New(own), office.New(door), employer.New(staff),
 		counter.New(counter.Config{Store: store, Register: s.Register, Codes: s.Credentials, Settlement: s.Settlement}),
-		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, TipOffs: s.tipoffs, Notices: s.notices, Privacy: own.Privacy, Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner, Reader: c.reader(), Rules: s.rules, Agreements: provider.NewAgreements(c.Now), Upkeep: catalogue.NewUpkeep(c.Now)}))
+		console.New(console.Config{Store: store, Register: s.Register, Policies: c.Policies, SignIn: s.SignIn, Settlement: s.Settlement, Filings: s.filings, Dues: s.dues, TipOffs: s.tipoffs, Notices: s.notices, Privacy: own.Privacy, Claims: s.Claims, Papers: s.Papers, Cleaner: &s.Cleaner, Reader: c.reader(), Rules: s.rules, Agreements: provider.NewAgreements(c.Now), Upkeep: catalogue.NewUpkeep(c.Now)}))
 }
 
 // pay pays over the local test channel, at once: beside made-up data.
