@@ -24,7 +24,7 @@ check: ## formatting, vet, staticcheck, the packages and their cases
 	$(GO) run ./cmd/anji policy test
 
 unit: ## the tests, under the race detector
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 30m ./...
 	$(GO) test -timeout 10m ./bench
 
 # The packages whose tests open a store.
