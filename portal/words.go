@@ -2,6 +2,7 @@ package portal
 
 import (
 	"html/template"
+	"strings"
 
 	"github.com/anji-platform/anji/catalogue"
 	"github.com/anji-platform/anji/place"
@@ -10,7 +11,7 @@ import (
 )
 
 // funcs are the words that templates ask for.
-var funcs = template.FuncMap{"movement": movement, "firstPay": firstPay, "ceiling": ceiling, "restriction": restriction, "place": place.Name, "english": english}
+var funcs = template.FuncMap{"movement": movement, "firstPay": firstPay, "ceiling": ceiling, "restriction": restriction, "place": place.Name, "english": english, "diseaseKind": diseaseKind}
 
 // movements name the kinds of ledger entries that touch a personal account.
 var movements = map[string]string{
@@ -32,6 +33,11 @@ var words = map[string]string{
 	"甲类": "Class A", "乙类": "Class B", "丙类": "Class C",
 	"申办中": "Under way", "已办结": "Done", "被退回": "Returned", "未通过": "Refused", "已撤销": "Withdrawn", "已到期": "Expired",
 	"转院备案": "Referral", "慢特病备案": "Special disease", "人员定点备案": "Designated provider", "意外伤害备案": "Injury", "异地就医备案": "Care in another region",
+	"未提交": "Not submitted", "药店": "Pharmacy", "慢性病": "Chronic disease", "特殊病": "Special disease",
+	// How far a claim is.
+	"草稿": "Draft", "待受理": "Waiting for acceptance", "待初审": "Waiting for review", "待复核": "Waiting for a second review",
+	"待支付": "Waiting for payment", "支付中": "Being paid", "支付失败": "Payment failed", "已支付": "Paid", "退回补正": "Returned",
+	"不予报销": "Not reimbursed", "已撤回": "Taken back", "申诉中": "Under appeal",
 	"正常参保": "Insured", "等待期内": "Waiting", "欠费": "In arrears", "暂停参保": "Suspended", "终止参保": "Ended", "未参保": "Not insured", "已死亡": "Deceased",
 }
 
@@ -41,6 +47,16 @@ func english(zh string) string {
 		return en
 	}
 	return zh
+}
+
+// diseaseKind is the kind of a disease (慢性病 or 特殊病), with the group of it that
+// the region names.
+func diseaseKind(v *web.Visit, zh string) template.HTML {
+	kind, group, ok := strings.Cut(zh, "（")
+	if ok {
+		group = "（" + group
+	}
+	return v.Marked(v.Say(kind, english(kind)) + group)
 }
 
 func firstPay(v *web.Visit, it catalogue.Item) string {
