@@ -38,6 +38,13 @@ var words = map[string]string{
 	"草稿": "Draft", "待受理": "Waiting for acceptance", "待初审": "Waiting for review", "待复核": "Waiting for a second review",
 	"待支付": "Waiting for payment", "支付中": "Being paid", "支付失败": "Payment failed", "已支付": "Paid", "退回补正": "Returned",
 	"不予报销": "Not reimbursed", "已撤回": "Taken back", "申诉中": "Under appeal",
+	// How far a tip-off is, and of whom it is.
+	"已登记": "Registered", "已受理": "Accepted", "不予受理": "Declined", "核查中": "Under inspection", "已结案：查实": "Closed: proven", "已结案：未查实": "Closed: not proven",
+	"医院、诊所或药店": "A hospital, clinic or pharmacy", "个人": "A person", "单位": "An employer", "经办机构或人员": "The agency or its staff",
+	// How contributions and personal accounts stand and move.
+	"待缴": "To pay", "已缴": "Paid", "已退费": "Refunded",
+	"就医支付": "Care", "就医支付撤销退回": "Care that was reversed", "个人账户划入": "Credited", "缴费划入": "From contributions",
+	"期初余额": "Opening balance", "转入": "Moved here", "账户清退": "Paid out on closing", "为家人缴费": "Contributions of a relative", "缴费退回": "Contributions given back",
 	"正常参保": "Insured", "等待期内": "Waiting", "欠费": "In arrears", "暂停参保": "Suspended", "终止参保": "Ended", "未参保": "Not insured", "已死亡": "Deceased",
 }
 

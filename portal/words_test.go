@@ -4,8 +4,10 @@ import (
 	"testing"
 
 	"github.com/anji-platform/anji/claim"
+	"github.com/anji-platform/anji/contribution"
 	"github.com/anji-platform/anji/filing"
 	"github.com/anji-platform/anji/policy"
+	"github.com/anji-platform/anji/tipoff"
 )
 
 // TestWords: what the rooms name is said in English too.
@@ -19,6 +21,18 @@ func TestWords(t *testing.T) {
 	}
 	for _, special := range []bool{false, true} {
 		all = append(all, policy.SpecialDisease{Special: special}.Kind())
+	}
+	for _, s := range tipoff.States() {
+		all = append(all, s.Title())
+	}
+	for _, a := range tipoff.Abouts() {
+		all = append(all, a.Title())
+	}
+	for s := contribution.Open; s <= contribution.Refunded; s++ {
+		all = append(all, s.Title())
+	}
+	for kind := range movements {
+		all = append(all, movement(kind))
 	}
 	for _, k := range []filing.Kind{filing.KindReferral, filing.KindDisease, filing.KindDesignation, filing.KindInjury, filing.KindAway} {
 		all = append(all, k.Title())
