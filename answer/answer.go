@@ -407,9 +407,9 @@ type someone struct {
 // scheme names a scheme.
 func (m *maker) scheme(s policy.Scheme) string {
 	if s == policy.Resident {
-		return m.say(s.Title(), "residents")
+		return m.say(s.Title(), "resident")
 	}
-	return m.say(s.Title(), "employees")
+	return m.say(s.Title(), "employee")
 }
 
 // people are whom an answer is about: who asks or, of nobody who is signed in,

@@ -343,7 +343,7 @@ func (m *maker) payer(a *policy.Assessed) string {
 
 var levels = []policy.Level{policy.Primary, policy.Level1, policy.Level2, policy.Level3}
 
-var levelsInEnglish = map[policy.Level]string{policy.Primary: "Community", policy.Level1: "Level one", policy.Level2: "Level two", policy.Level3: "Level three"}
+var levelsInEnglish = map[policy.Level]string{policy.Primary: "Primary", policy.Level1: "Level one", policy.Level2: "Level two", policy.Level3: "Level three"}
 
 // levels compares the levels of hospital: deductible, ratio and what is left to
 // pay of an example.
