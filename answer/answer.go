@@ -404,13 +404,21 @@ type someone struct {
 	c     policy.Case
 }
 
+// scheme names a scheme.
+func (m *maker) scheme(s policy.Scheme) string {
+	if s == policy.Resident {
+		return m.say(s.Title(), "resident")
+	}
+	return m.say(s.Title(), "employee")
+}
+
 // people are whom an answer is about: who asks or, of nobody who is signed in,
 // ordinary insured people.
 func (m *maker) people() []someone {
 	if m.Own != nil {
 		c := m.Own.Case
 		c.Region, c.Date = m.Region, m.Day
-		title := c.Scheme.Title()
+		title := m.scheme(c.Scheme)
 		if c.Retired {
 			title += m.say("（退休）", " (retired)")
 		}

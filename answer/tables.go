@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/anji-platform/anji/bill"
 	"github.com/anji-platform/anji/money"
 	"github.com/anji-platform/anji/place"
 	"github.com/anji-platform/anji/policy"
@@ -22,7 +23,7 @@ func init() {
 	figures = map[string]func(*maker, []string) Span{
 		"region":         func(m *maker, _ []string) Span { return plain(m.pkg.Name) },
 		"hotline":        func(m *maker, _ []string) Span { return figure(m.book.Hotline) },
-		"scheme":         func(m *maker, _ []string) Span { return strong(m.people()[0].c.Scheme.Title() + m.say("医保", "")) },
+		"scheme":         func(m *maker, _ []string) Span { return strong(m.scheme(m.people()[0].c.Scheme) + m.say("医保", "")) },
 		"first_pay":      (*maker).firstPay,
 		"retirement":     (*maker).retirement,
 		"filing_days":    (*maker).filingDays,
@@ -285,7 +286,7 @@ func (m *maker) contributions(_ *part, args []string) {
 				}
 				lowest = lowest || p.lowest
 			}
-			t.Rows = append(t.Rows, []Span{strong(title), plain(cmp.Or(a.PayerTitle(), a.Title)), cell})
+			t.Rows = append(t.Rows, []Span{strong(title), plain(m.payer(a)), cell})
 			title = ""
 			shown++
 		}
@@ -329,7 +330,20 @@ func (m *maker) allotments(*part, []string) {
 	m.table(t)
 }
 
+// payersInEnglish are who owes contributions.
+var payersInEnglish = map[string]string{"person": "yourself", "employer": "employer", "government": "state", "assistance": "medical assistance", "unemployment_fund": "unemployment insurance", "fund": "fund"}
+
+// payer names who owes what was assessed.
+func (m *maker) payer(a *policy.Assessed) string {
+	if title := a.PayerTitle(); title != "" {
+		return m.say(title, payersInEnglish[a.Payer])
+	}
+	return a.Title
+}
+
 var levels = []policy.Level{policy.Primary, policy.Level1, policy.Level2, policy.Level3}
+
+var levelsInEnglish = map[policy.Level]string{policy.Primary: "Primary", policy.Level1: "Level one", policy.Level2: "Level two", policy.Level3: "Level three"}
 
 // levels compares the levels of hospital: deductible, ratio and what is left to
 // pay of an example.
@@ -362,7 +376,7 @@ func (m *maker) levels(p *part, args []string) {
 			if s := basic(terms); s != nil {
 				ratio = m.ratio(s)
 			}
-			t.Rows = append(t.Rows, []Span{strong(level.Title()), m.yuan(r.Deductible), ratio, m.yuan(r.Person)})
+			t.Rows = append(t.Rows, []Span{strong(m.say(level.Title(), levelsInEnglish[level])), m.yuan(r.Deductible), ratio, m.yuan(r.Person)})
 		}
 		if len(t.Rows) == 0 {
 			m.out.Blocks = append(m.out.Blocks, Block{Text: []Span{strong(who.title + m.say("：", ": ")), m.unknown(who.title + "：" + why)}})
@@ -385,7 +399,7 @@ func (m *maker) limits(*part, []string) {
 			c.Visit, c.Level = kind, policy.Level3
 			terms, why := m.terms(&c)
 			if terms == nil {
-				m.row(t, strong(kind.Title()), m.unknown(who.title+"："+why))
+				m.row(t, strong(m.say(kind.Title(), bill.VisitName(bill.English, kind))), m.unknown(who.title+"："+why))
 				continue
 			}
 			for i := range terms.Stages {
@@ -432,7 +446,7 @@ func (m *maker) examples(p *part, _ []string) {
 		{m.say("起付标准", "Deductible"), func(r *policy.Result) money.Fen { return r.Deductible }},
 	}
 	for cat := range policy.NumCategories {
-		rows = append(rows, row{cat.Title(), func(r *policy.Result) money.Fen { return r.Fund[cat] }})
+		rows = append(rows, row{m.say(cat.Title(), bill.CategoryName(bill.English, cat)), func(r *policy.Result) money.Fen { return r.Fund[cat] }})
 	}
 	rows = append(rows, row{m.say("基金合计", "Funds"), func(r *policy.Result) money.Fen { return r.FundTotal }},
 		row{m.say("自己付", "You"), func(r *policy.Result) money.Fen { return r.Person }})

@@ -210,7 +210,7 @@ stages:
 	list = nil
 	for i, a := range r.Fund {
 		if a != 0 {
-			name := categoryName(lang, policy.Category(i))
+			name := CategoryName(lang, policy.Category(i))
 			list = append(list, payer{"", name, name, a})
 		}
 	}

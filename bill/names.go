@@ -4,7 +4,8 @@ import (
 	"github.com/anji-platform/anji/policy"
 )
 
-func categoryName(l Lang, c policy.Category) string {
+// CategoryName is a category of funds in words.
+func CategoryName(l Lang, c policy.Category) string {
 	switch c {
 	case policy.Basic:
 		return l.Say("统筹基金", "Basic pooled fund")
@@ -29,7 +30,7 @@ func stageTitle(l Lang, s *policy.StagePay) string {
 	if title == "" {
 		title = s.Stage.ID
 	}
-	return l.Say(title, categoryName(l, s.Fund.Category)+" "+quote(title))
+	return l.Say(title, CategoryName(l, s.Fund.Category)+" "+quote(title))
 }
 
 // stageLabel is a stage's title for a bar: in English the category of its
@@ -43,7 +44,7 @@ func stageLabel(l Lang, r *policy.Result, s *policy.StagePay) string {
 			return stageTitle(l, s)
 		}
 	}
-	return categoryName(l, s.Fund.Category)
+	return CategoryName(l, s.Fund.Category)
 }
 
 func quote(s string) string { return "“" + s + "”" }

@@ -125,7 +125,7 @@ func (h *handler) stated(v *web.Visit, d *estimateData) error {
 func share(v *web.Visit, d *estimateData) (money.Rate, error) {
 	if d.Share == "" {
 		if d.Stated == "" {
-			return 0, &web.Fault{Field: "share", Want: v.Say("这个统筹区没有写明乙类先自付比例，请填写单子上的比例", "this region states no first own pay of class 乙; fill in that of your bill")}
+			return 0, &web.Fault{Field: "share", Want: v.Say("这个统筹区没有写明乙类先自付比例，请填写单子上的比例", "this region states no first own pay of class B; fill in that of your bill")}
 		}
 		return policy.FirstPayUnstated, nil
 	}

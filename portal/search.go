@@ -133,7 +133,7 @@ func (h *handler) item(v *web.Visit) error {
 		d.Region = p.Name
 	}
 	v.Public = true
-	return v.Show("item.html", d.Item.Name, d)
+	return v.Show("item.html", v.Say(d.Item.Name, "Drug or service"), d)
 }
 
 // maxVersions and maxPrices bound how many versions of an item, and how many prices,
@@ -182,14 +182,14 @@ type found struct {
 }
 
 // Far writes a distance.
-func (f found) Far() string {
+func (f found) Far(v *web.Visit) string {
 	switch {
 	case f.Metres == 0:
 		return ""
 	case f.Metres < 950:
-		return strconv.Itoa((f.Metres+50)/100*100) + " 米"
+		return strconv.Itoa((f.Metres+50)/100*100) + v.Say(" 米", " m")
 	}
-	return strconv.FormatFloat(float64(f.Metres)/1000, 'f', 1, 64) + " 公里"
+	return strconv.FormatFloat(float64(f.Metres)/1000, 'f', 1, 64) + v.Say(" 公里", " km")
 }
 
 var providerKinds = map[string]policy.ProviderKind{"hospital": policy.Hospital, "pharmacy": policy.Pharmacy}
@@ -269,5 +269,5 @@ func (h *handler) provider(v *web.Visit) error {
 		d.RegionName = pkg.Name
 	}
 	v.Public = true
-	return v.Show("provider.html", d.Name, d)
+	return v.Show("provider.html", v.Say(d.Name, "Hospital or pharmacy"), d)
 }

@@ -224,7 +224,7 @@ func TestNoScript(t *testing.T) {
 		{visited{"/catalogue?q=%E8%8D%AF", ""}, []string{"甲类药品"}},
 		{visited{"/counter", signin.Counter}, []string{"开始结算"}},
 		{visited{"/employer/staff", signin.Employer}, []string{"张安"}},
-		{visited{"/console/filings?all=1", signin.Review}, []string{"异地长期居住人员"}},
+		{visited{"/console/filings?state=all", signin.Review}, []string{"异地长期居住人员"}},
 	} {
 		w.as(a, address, x.role)
 		w.do(chromedp.Navigate(address + x.path))
