@@ -260,6 +260,7 @@ type accountData struct {
 	Given, Received []relative
 	Relations       []policy.Relative
 	Own             bool
+	None            bool // residents have no account of their own (居民不建个人账户)
 }
 
 func (h *handler) account(v *web.Visit) error {
@@ -275,6 +276,11 @@ func (h *handler) account(v *web.Visit) error {
 		for i := len(st.Movements) - 1; i >= 0 && len(d.Movements) < 60; i-- {
 			d.Movements = append(d.Movements, st.Movements[i])
 		}
+		spells, err := enrolment.Insurances(ctx, tx, p.ID, today)
+		if err != nil {
+			return err
+		}
+		d.None = len(spells) > 0 && enrolment.Counting(spells).Scheme == policy.Resident && d.Balance == 0 && len(st.Movements) == 0
 		given, err := h.Accounts.Given(ctx, tx, p.ID)
 		if err != nil {
 			return err

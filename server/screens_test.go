@@ -128,6 +128,13 @@ func TestPersonScreens(t *testing.T) {
 	})
 }
 
+// TestResidentScreens: residents have no account of their own, and are told so.
+func TestResidentScreens(t *testing.T) {
+	tour(t, "resident", "990100199001010119", []screen{
+		{"account", "/me/account", []string{"居民医保不建个人账户"}},
+	})
+}
+
 // TestFirstPage: it is small enough for a slow network.
 func TestFirstPage(t *testing.T) {
 	s := openSandbox(t, t.TempDir())
