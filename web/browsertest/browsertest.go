@@ -41,6 +41,9 @@ func chromium(t *testing.T) string {
 // More options may be given, such as a camera.
 func Open(t *testing.T, more ...chromedp.ExecAllocatorOption) (context.Context, func() []string) {
 	t.Helper()
+	if os.Getenv("ANJI_SKIP_BROWSER") != "" {
+		t.Skip("ANJI_SKIP_BROWSER is set: pages are opened in a run of their own")
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
