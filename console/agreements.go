@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/anji-platform/anji/civil"
@@ -99,19 +98,13 @@ func (h *handler) providers(v *web.Visit) error {
 	if err != nil {
 		return err
 	}
-	page, _ := strconv.Atoi(v.URL.Query().Get("page"))
-	page = min(max(page, 1), 10_000)
-	at := func(n int) string {
-		q := v.URL.Query()
-		q.Set("page", strconv.Itoa(n))
-		return "/console/providers?" + q.Encode()
-	}
+	page := pageOf(v)
 	d.Rows = d.Rows[min((page-1)*perPage, len(d.Rows)):]
 	if len(d.Rows) > perPage {
-		d.Rows, d.Next = d.Rows[:perPage], at(page+1)
+		d.Rows, d.Next = d.Rows[:perPage], turned(v, page+1)
 	}
 	if page > 1 {
-		d.Back = at(page - 1)
+		d.Back = turned(v, page-1)
 	}
 	return v.Show("providers.html", "定点机构", d)
 }

@@ -124,22 +124,16 @@ func (h *handler) claimQueue(v *web.Visit, offset, limit int) (d claimsData, err
 }
 
 func (h *handler) claims(v *web.Visit) error {
-	page, _ := strconv.Atoi(v.URL.Query().Get("page"))
-	page = min(max(page, 1), 10_000)
+	page := pageOf(v)
 	d, err := h.claimQueue(v, (page-1)*perPage, perPage+1)
 	if err != nil {
 		return err
 	}
-	at := func(n int) string {
-		q := v.URL.Query()
-		q.Set("page", strconv.Itoa(n))
-		return "/console/claims?" + q.Encode()
-	}
 	if len(d.Rows) > perPage {
-		d.Rows, d.Next = d.Rows[:perPage], at(page+1)
+		d.Rows, d.Next = d.Rows[:perPage], turned(v, page+1)
 	}
 	if page > 1 {
-		d.Back = at(page - 1)
+		d.Back = turned(v, page-1)
 	}
 	return v.Show("claims.html", "手工报销", d)
 }

@@ -437,10 +437,8 @@ func chainOf(v *web.Visit) string {
 
 // record lists what an operator did: looking at people, exporting, signing in.
 func (h *handler) record(v *web.Visit) error {
-	q := v.URL.Query()
 	d := recordData{Who: chainOf(v)}
-	page, _ := strconv.Atoi(q.Get("page"))
-	page = min(max(page, 1), 10_000)
+	page := pageOf(v)
 	if d.Who != "" {
 		if err := h.Read(v, func(ctx context.Context, tx *db.Tx) (err error) {
 			d.Entries, err = audit.List(ctx, tx, d.Who, (page-1)*perPage, perPage+1)
@@ -449,14 +447,11 @@ func (h *handler) record(v *web.Visit) error {
 			return err
 		}
 	}
-	at := func(n int) string {
-		return "/console/audit?" + url.Values{"who": {d.Who}, "page": {strconv.Itoa(n)}}.Encode()
-	}
 	if len(d.Entries) > perPage {
-		d.Entries, d.Next = d.Entries[:perPage], at(page+1)
+		d.Entries, d.Next = d.Entries[:perPage], turned(v, page+1)
 	}
 	if page > 1 {
-		d.Back = at(page - 1)
+		d.Back = turned(v, page-1)
 	}
 	return v.Show("audit.html", "审计记录", d)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/anji-platform/anji/audit"
@@ -245,23 +244,17 @@ func (d *queueData) count(counts []filing.Tally) {
 }
 
 func (h *handler) filings(v *web.Visit) error {
-	page, _ := strconv.Atoi(v.URL.Query().Get("page"))
-	page = min(max(page, 1), 10_000)
+	page := pageOf(v)
 	d, err := h.queue(v, (page-1)*perPage, perPage+1)
 	if err != nil {
 		return err
 	}
 	d.Page = page
-	at := func(n int) string {
-		q := v.URL.Query()
-		q.Set("page", strconv.Itoa(n))
-		return "/console/filings?" + q.Encode()
-	}
 	if len(d.Rows) > perPage {
-		d.Rows, d.Next = d.Rows[:perPage], at(page+1)
+		d.Rows, d.Next = d.Rows[:perPage], turned(v, page+1)
 	}
 	if page > 1 {
-		d.Back = at(page - 1)
+		d.Back = turned(v, page-1)
 	}
 	return v.Show("filings.html", "备案与认定", d)
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"net/url"
-	"strconv"
 
 	"github.com/anji-platform/anji/civil"
 	"github.com/anji-platform/anji/db"
@@ -63,8 +62,7 @@ type tipoffsData struct {
 
 func (h *handler) tipoffs(v *web.Visit) error {
 	q := v.URL.Query()
-	page, _ := strconv.Atoi(q.Get("page"))
-	page = min(max(page, 1), 10_000)
+	page := pageOf(v)
 	d := tipoffsData{State: tipoff.State(q.Get("state")), States: tipoff.States(), All: q.Get("all") == "1", Late: q.Get("late") == "1", Today: h.Today()}
 	if d.State == "" && !d.All && !d.Late {
 		d.State = tipoff.Entered
@@ -85,15 +83,11 @@ func (h *handler) tipoffs(v *web.Visit) error {
 	}); err != nil {
 		return err
 	}
-	at := func(n int) string {
-		q.Set("page", strconv.Itoa(n))
-		return "/console/tipoffs?" + q.Encode()
-	}
 	if len(d.Rows) > perPage {
-		d.Rows, d.Next = d.Rows[:perPage], at(page+1)
+		d.Rows, d.Next = d.Rows[:perPage], turned(v, page+1)
 	}
 	if page > 1 {
-		d.Back = at(page - 1)
+		d.Back = turned(v, page-1)
 	}
 	return v.Show("tipoffs.html", "举报", d)
 }
